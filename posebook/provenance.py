@@ -1,0 +1,125 @@
+"""Where a number comes from: digests of the code and the data behind it, versions, device."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+# Modules that draw or file a number cannot change it.
+_BYSTANDERS = {"posebook", "posebook.plot", "posebook.results", "posebook.provenance"}
+
+
+def imported_modules() -> list[str]:
+    """Names of the posebook modules imported so far that can change a number, sorted."""
+    return sorted(
+        name
+        for name, module in list(sys.modules.items())
+        if name.startswith("posebook.")
+        and name not in _BYSTANDERS
+        and getattr(module, "__file__", None)
+    )
+
+
+def code_digest(modules: Iterable[str]) -> str:
+    """Digest of the named modules' code: "sha256:" and 64 hexadecimal digits.
+
+    Comments, docstrings and layout do not count, so that editing prose leaves published
+    results valid. The order of ``modules`` does not count either.
+
+    Raises:
+        ValueError: a name is not an importable module with Python source.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(set(modules)):
+        path = _source_path(name)
+        digest.update(f"{name}:{_source_digest(path, path.stat().st_mtime_ns)}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def data_digest(arrays: Mapping[str, np.ndarray | torch.Tensor]) -> str:
+    """Digest of named arrays: their names, types, shapes and values.
+
+    Raises:
+        ValueError: an array holds Python objects, whose bytes mean nothing.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        if isinstance(array, torch.Tensor):
+            array = array.detach().cpu().numpy()
+        array = np.asarray(array)
+        if array.dtype.hasobject:
+            raise ValueError(f"data_digest: array {name!r} holds objects; give numbers or text")
+        # Fixed byte order: the same data must give the same digest on every machine.
+        array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<")))
+        digest.update(f"{name}:{array.dtype.str}:{array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes: Python, PyTorch, NumPy, and CUDA where there is a card."""
+    found = {"python": platform.python_version(), "torch": torch.__version__}
+    found["numpy"] = version("numpy")
+    if torch.cuda.is_available():
+        found["cuda"] = str(torch.version.cuda)
+    return found
+
+
+def device_name(device: torch.device | str) -> str:
+    """The device in words: the card's own name, or the processor with its thread count."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        return f"cpu, {torch.get_num_threads()} threads"
+    return device.type
+
+
+def _source_path(name: str) -> Path:
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise ValueError(f"code_digest: no module {name!r} with Python source is installed")
+    return Path(spec.origin)
+
+
+@cache
+def _source_digest(path: Path, _modified: int) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return hashlib.sha256(repr(_canonical(tree)).encode()).hexdigest()
+
+
+def _canonical(node: object) -> object:
+    """The syntax tree as nested tuples, without docstrings.
+
+    ``ast.unparse`` and ``ast.dump`` print differently from one Python to the next; leaving out
+    empty fields ourselves keeps the digest the same.
+    """
+    if isinstance(node, list):
+        return tuple(_canonical(item) for item in node)
+    if not isinstance(node, ast.AST):
+        return node
+    fields = dict(ast.iter_fields(node))
+    if _has_docstring(node):
+        fields["body"] = fields["body"][1:]
+    kept = [(name, _canonical(value)) for name, value in fields.items() if value not in (None, [])]
+    return (type(node).__name__, *kept)
+
+
+def _has_docstring(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return False
+    return ast.get_docstring(node, clean=False) is not None
