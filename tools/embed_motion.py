@@ -83,8 +83,8 @@ def parse_motion(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, 
         if joint in HINGES:
             rotations[joint] = Rotation.from_euler("z", frames[:, column : column + 1])
             column += 1
-        else:  # from_quat normalises, which several clips need
-            rotations[joint] = Rotation.from_quat(frames[:, column : column + 4], scalar_first=True)
+        else:  # from_quat normalises, which several clips need, and wants (x, y, z, w)
+            rotations[joint] = Rotation.from_quat(np.roll(frames[:, column : column + 4], -1, 1))
             column += 4
     return times, frames[:, 1:4], rotations
 
