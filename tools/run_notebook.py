@@ -1,0 +1,95 @@
+"""Run one notebook with parameters, and refuse a name or a value that it does not know.
+
+    python tools/run_notebook.py NOTEBOOK OUTPUT -p name value -p name value
+
+Papermill only warns about an unknown name ("sead") and then trains the defaults for hours.
+"""
+
+import argparse
+import ast
+import difflib
+import os
+import sys
+from pathlib import Path
+
+import papermill
+
+
+def read_value(name: str, text: str, default: str) -> object:
+    """The value of `text` in the type of the notebook's own `default` (its source text).
+
+    Raises ValueError when the text is not of that type.
+    """
+    kind = type(_literal(default))
+    if kind is str:
+        return text
+    value = _literal({"true": "True", "false": "False"}.get(text, text))
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind is not type(None) and type(value) is not kind:
+        raise ValueError(f"parameter {name} takes a value such as {default}, not {text!r}")
+    return value
+
+
+def _literal(text: str) -> object:
+    """The Python literal that `text` spells; text that spells none is None as a default's type."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return None
+
+
+def read_parameters(notebook: Path, pairs: list[tuple[str, str]]) -> dict[str, object]:
+    """The given name/value pairs, checked against the notebook's `parameters` cell.
+
+    Raises FileNotFoundError without the notebook, ValueError for an unknown name or wrong value.
+    """
+    if not notebook.is_file():
+        raise FileNotFoundError(f"there is no notebook {notebook}")
+    known = papermill.inspect_notebook(str(notebook))
+    parameters = {}
+    for name, text in pairs:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ValueError(
+                f"{notebook.name} has no parameter {name}: {hint}it has {', '.join(known) or 'none'}"
+            )
+        parameters[name] = read_value(name, text, known[name]["default"])
+    return parameters
+
+
+def run(notebook: Path, output: Path, parameters: dict[str, object]) -> None:
+    """Execute it here, as papermill does; `output` appears only once the run has succeeded."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = output.with_suffix(".unfinished.ipynb")
+    papermill.execute_notebook(
+        str(notebook),
+        str(unfinished),
+        parameters=parameters,
+        progress_bar=False,
+    )
+    os.replace(unfinished, output)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument(
+        "-p", dest="pairs", nargs=2, action="append", default=[], metavar=("NAME", "VALUE")
+    )
+    arguments = parser.parse_args()
+    try:
+        parameters = read_parameters(arguments.notebook, arguments.pairs)
+    except (ValueError, FileNotFoundError) as problem:
+        sys.exit(f"Cannot run: {problem}.")
+    try:
+        run(arguments.notebook, arguments.output, parameters)
+    except papermill.PapermillExecutionError as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(f"{arguments.notebook} failed in cell {problem.exec_count}; see above.")
+
+
+if __name__ == "__main__":
+    main()
