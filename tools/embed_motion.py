@@ -11,12 +11,13 @@ import argparse
 import json
 import re
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 from wheels import open_wheel, save_npz
 
+from posebook.data.embedded import ASSETS
+from posebook.data.motion import ASSET, UNITS_PER_METRE
 from posebook.skeleton import H36M
 
 REQUIREMENT = "pybullet==3.2.7"
@@ -25,11 +26,9 @@ PIP_OPTIONS = (  # the wheel differs by platform, so everyone takes the one with
     *("--platform", "manylinux2014_x86_64", "--python-version", "3.11"),
     *("--implementation", "cp"),
 )
-ASSET = Path(__file__).parents[1] / "posebook" / "data" / "assets" / "deepmimic_h36m17.npz"
 
 FPS = 50.0
 URDF_SCALE = 0.25  # pybullet loads this model with globalScaling=0.25
-UNITS_PER_METRE = 10_000  # 0.1 mm, stored as int16
 
 # After the frame's duration (1 number) and the pelvis position (3): each joint's rotation, as a
 # quaternion (w, x, y, z), or for a hinge as its angle in radians about the joint's own z axis.
@@ -163,8 +162,7 @@ def main() -> None:
         if match:
             clips[match[1]] = clip_from_json(links, wheel.read(member).decode())
             print(f"{match[1]:16s} {len(clips[match[1]]):4d} frames")
-    ASSET.parent.mkdir(exist_ok=True)
-    print(f"{ASSET.name}: {len(clips)} clips, sha256 {save_npz(ASSET, clips)}")
+    print(f"{ASSET}: {len(clips)} clips, sha256 {save_npz(ASSETS / ASSET, clips)}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ ASSET = "deepmimic_h36m17.npz"
 SHA256 = "95f82a16be100ebb6fa7acb6b75f64019af5538f1b93a46218227b2280a075f3"
 REMEDY = "python tools/embed_motion.py"
 
-METRES_PER_UNIT = 1e-4  # the file holds int16 tenths of a millimetre
+UNITS_PER_METRE = 10_000  # the file holds int16 tenths of a millimetre
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,6 @@ def load_motion() -> tuple[MotionClip, ...]:
     """
     arrays = read_embedded(ASSET, SHA256, REMEDY)
     return tuple(
-        MotionClip(name, (units * METRES_PER_UNIT).astype(np.float32))
+        MotionClip(name, (units / UNITS_PER_METRE).astype(np.float32))
         for name, units in sorted(arrays.items())
     )
