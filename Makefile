@@ -39,7 +39,7 @@ test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built b
 	  --nbval-cell-timeout 120 --nbval-sanitize-with tests/nbval_sanitize.cfg
 	@echo "== the book, as published"
 	rm -rf _build/test && $(JUPYTER_BOOK) . --path-output _build/test
-	pytest -q tests/test_book.py --html _build/test/_build/html
+	pytest -q tests/test_book.py --book _build/test/_build/html
 	@echo "All checks passed."
 
 results: $(INSTALLED)  ## recompute the published numbers: make results PROFILE=laptop (or gpu)
@@ -73,5 +73,5 @@ _build/html/.checked: $(EXECUTED) $(PAGES)
 	@echo "== building the pages"
 	rm -rf _build/executed/book && cp -r book _config.yml _toc.yml _build/executed/
 	$(JUPYTER_BOOK) _build/executed --path-output .
-	pytest -q tests/test_book.py --html _build/html
+	pytest -q tests/test_book.py --book _build/html
 	@touch $@

@@ -24,15 +24,17 @@ def read_value(name: str, text: str, default: str) -> object:
     if kind is str:
         return text
     value = _literal({"true": "True", "false": "False"}.get(text, text))
+    if kind is type(None):
+        return text if value is None else value
     if kind is float and type(value) is int:
         return float(value)
-    if kind is not type(None) and type(value) is not kind:
+    if type(value) is not kind:
         raise ValueError(f"parameter {name} takes a value such as {default}, not {text!r}")
     return value
 
 
 def _literal(text: str) -> object:
-    """The Python literal that `text` spells; text that spells none is None as a default's type."""
+    """The Python literal that `text` spells, or None where it spells none."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -52,9 +54,8 @@ def read_parameters(notebook: Path, pairs: list[tuple[str, str]]) -> dict[str, o
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
-            raise ValueError(
-                f"{notebook.name} has no parameter {name}: {hint}it has {', '.join(known) or 'none'}"
-            )
+            there = ", ".join(known) or "none"
+            raise ValueError(f"{notebook.name} has no parameter {name}: {hint}it has {there}")
         parameters[name] = read_value(name, text, known[name]["default"])
     return parameters
 

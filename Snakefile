@@ -1,0 +1,68 @@
+"""The graph of long runs: a training notebook and its parameters -> one result file.
+
+    make results PROFILE=laptop                        the published numbers
+    snakemake --cores 8 --config profile=gpu seeds=5   Snakemake itself, with all its options
+
+What Snakemake keeps track of is the executed notebook under runs/. The result in book/results is
+written by the notebook, whole or not at all, and is no declared output: Snakemake would delete
+the published file before each run and after a failed one. So would it the checkpoints.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import posebook.lifting
+from posebook.results import PROFILES, code_digest, imported_modules
+from snakemake.exceptions import WorkflowError
+
+NOTEBOOK = "notebooks/ch03_06_training.ipynb"
+RUN = "{profile}/{experiment}/{variant}--seed{seed}"
+PROFILE = config.get("profile", "laptop")
+SEEDS = range(int(config.get("seeds", 3)))
+
+if PROFILE not in PROFILES:
+    raise WorkflowError(f"there is no profile {PROFILE}; there are {', '.join(PROFILES)}")
+
+
+def digest_of_code(notebook):
+    """Digest of a notebook's code cells, so that an edit of its prose runs nothing again."""
+    cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return hashlib.sha256("\0".join(code).encode()).hexdigest()
+
+
+wildcard_constraints:
+    profile="|".join(PROFILES),
+    seed=r"\d+",
+
+
+rule all:
+    input:
+        [
+            f"runs/{RUN}.ipynb".format(
+                profile=PROFILE, experiment=experiment, variant=variant, seed=seed
+            )
+            for experiment, variants in posebook.lifting.EXPERIMENTS.items()
+            for variant in variants
+            for seed in SEEDS
+        ],
+
+
+rule train:
+    input:
+        ancient(NOTEBOOK),
+    output:
+        f"runs/{RUN}.ipynb",
+    params:
+        result=f"book/results/{RUN}.json",
+        dataset=f"-p dataset {config['dataset']}" if "dataset" in config else "",
+        # By digest, not by time: neither a fresh checkout nor an edited docstring runs it again.
+        code=(digest_of_code(NOTEBOOK), code_digest(imported_modules())),
+    log:
+        f"runs/{RUN}.log",
+    threads: 1
+    shell:
+        "python tools/run_notebook.py {input} {output} -p profile {wildcards.profile}"
+        " -p experiment {wildcards.experiment} -p variant {wildcards.variant}"
+        " -p seed {wildcards.seed} -p out {params.result} {params.dataset} > {log} 2>&1"

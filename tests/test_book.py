@@ -1,0 +1,95 @@
+"""The built book is whole, needs no network, and can be read without seeing its pictures."""
+
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[1]
+LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src"}
+
+
+def files_of(chapter: dict) -> list[str]:
+    own = [chapter["file"]] if "file" in chapter else []
+    return own + [file for section in chapter.get("sections", []) for file in files_of(section)]
+
+
+def pages() -> list[str]:
+    """Every page that _toc.yml names, without a file's ending."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    return [toc["root"], *(file for chapter in chapters for file in files_of(chapter))]
+
+
+each_page = pytest.mark.parametrize("page", pages())
+
+
+@pytest.fixture
+def html(pytestconfig) -> Path:
+    """The folder given with --book, or what `make book` built."""
+    given = pytestconfig.getoption("book")
+    folder = Path(given or ROOT / "_build" / "html")
+    if not given and not folder.is_dir():
+        pytest.skip("no book is built here: run make book")
+    return folder
+
+
+@cache
+def parse(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def resources(page: BeautifulSoup) -> list[str]:
+    """Addresses that a browser loads by itself while it shows the page."""
+    styles = [link["href"] for link in page("link") if {"stylesheet", "icon"} & set(link["rel"])]
+    return styles + [
+        tag[attribute]
+        for name, attribute in LOADED.items()
+        for tag in page(name)
+        if tag.get(attribute) and not tag[attribute].startswith("data:")
+    ]
+
+
+def local_file(address: str, page: Path) -> Path:
+    return page.parent / unquote(urlsplit(address).path)
+
+
+@each_page
+def test_page_is_built(html, page):
+    assert (html / f"{page}.html").is_file()
+
+
+def test_book_opens_at_its_first_page(html):
+    assert f"url={pages()[0]}.html" in (html / "index.html").read_text(encoding="utf-8")
+
+
+@each_page
+def test_nothing_failed_to_render(html, page):
+    assert not parse(html / f"{page}.html").select(".problematic, .system-message")
+
+
+@each_page
+def test_page_loads_only_files_that_are_there(html, page):
+    path = html / f"{page}.html"
+    addresses = resources(parse(path))
+    assert addresses, "a page without even a style sheet was not parsed"
+    assert not [address for address in addresses if urlsplit(address).netloc]
+    assert not [address for address in addresses if not local_file(address, path).is_file()]
+
+
+@each_page
+def test_mathematics_comes_with_the_book(html, page):
+    found = parse(html / f"{page}.html")
+    if found.select(".math"):
+        assert [address for address in resources(found) if "mathjax" in address.lower()]
+
+
+@each_page
+def test_every_image_has_alternative_text(html, page):
+    for image in parse(html / f"{page}.html").select("article img"):
+        # Sphinx fills a missing text with the picture's own file name.
+        text = image.get("alt", "").strip()
+        assert text and not text.endswith((".png", ".svg", ".jpg")), image["src"]

@@ -1,0 +1,173 @@
+"""The files that hold the house together say the same, and refuse bad input in one sentence."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+
+import nbformat
+import pytest
+import yaml
+from filelock import FileLock
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+import posebook
+
+
+@pytest.fixture
+def project(root):
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture
+def pins(root):
+    """Name -> exact version, as constraints.txt has them."""
+    lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    assert len(pairs) == len(dict(pairs)), "a package is pinned twice"
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+# ---------------------------------------------------------------- packages and versions
+
+
+def test_every_dependency_is_pinned_inside_its_range(project, pins):
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    for line in [*project["dependencies"], *extras]:
+        wanted = Requirement(line)
+        assert pins[canonicalize_name(wanted.name)] in wanted.specifier, line
+
+
+def test_environment_installs_the_same_with_the_same_versions(root, project):
+    environment = yaml.safe_load((root / "environment.yml").read_text(encoding="utf-8"))
+    conda = [line for line in environment["dependencies"] if isinstance(line, str)]
+    [pip] = [part["pip"] for part in environment["dependencies"] if isinstance(part, dict)]
+    extras = ",".join(project["optional-dependencies"])
+    assert pip == ["-c constraints.txt", f"-e .[{extras}]"]
+    assert f"{conda[0].removeprefix('python=')}.0" in SpecifierSet(project["requires-python"])
+
+
+def test_make_installs_the_same(root, project):
+    extras = ",".join(project["optional-dependencies"])
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    assert "-c constraints.txt" in makefile and f"-e '.[{extras}]'" in makefile
+
+
+def test_one_version_everywhere(root, project):
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    assert posebook.__version__ == project["version"] == citation["version"]
+
+
+def test_every_page_is_in_the_table_of_contents(root):
+    listed = (root / "_toc.yml").read_text(encoding="utf-8").split()
+    written = [*root.glob("book/**/*.md"), *root.glob("notebooks/*.md")]
+    assert {str(path.relative_to(root).with_suffix("")) for path in written} <= set(listed)
+
+
+# ---------------------------------------------------------------- preflight
+
+
+@pytest.fixture
+def preflight(load_tool):
+    return load_tool("preflight")
+
+
+def test_preflight_is_readable_to_an_old_python(root):
+    source = (root / "tools" / "preflight.py").read_text(encoding="utf-8")
+    ast.parse(source, feature_version=(3, 6))
+    assert not [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.JoinedStr)]
+
+
+def test_preflight_reads_the_supported_python(preflight, root):
+    first, unsupported = preflight.supported_python(root / "pyproject.toml")
+    assert preflight.python_problem(sys.version_info, first, unsupported) is None
+
+
+@pytest.mark.parametrize(("version", "age"), [((3, 6), "older"), ((3, 99), "newer")])
+def test_preflight_names_a_python_that_would_do(preflight, version, age):
+    problem = preflight.python_problem(version, (3, 11), (3, 12))
+    assert age in problem and "make book PYTHON=python3.11" in problem
+
+
+def test_preflight_adds_up_what_one_disk_must_hold(preflight):
+    needs = {"here": 7.0, "temporary": 3.5}
+
+    def problem(free, disks):
+        return preflight.space_problem(needs, lambda _: free, disks.get)
+
+    assert problem(11.0, {"here": 1, "temporary": 1}) is None
+    assert problem(8.0, {"here": 1, "temporary": 2}) is None
+    assert "8.0 GB free and the installation needs about 10.5 GB" in problem(
+        8.0, {"here": 1, "temporary": 1}
+    )
+
+
+def test_preflight_wants_no_room_for_what_is_installed(preflight, tmp_path):
+    assert preflight.disk_needs(str(tmp_path))
+    library = "lib/python{}.{}/site-packages/torch".format(*sys.version_info)
+    (tmp_path / library).mkdir(parents=True)
+    assert preflight.disk_needs(str(tmp_path)) == {}
+
+
+# ---------------------------------------------------------------- running notebooks
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    """A notebook with parameters of each kind."""
+    cell = nbformat.v4.new_code_cell(
+        'seed = 0  # run seed\nrate = 0.1\nvariant = "reproj"\nresume = True\nout = None',
+        metadata={"tags": ["parameters"]},
+    )
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+    nbformat.write(book, tmp_path / "train.ipynb")
+    return tmp_path / "train.ipynb"
+
+
+@pytest.fixture
+def read_parameters(load_tool):
+    return load_tool("run_notebook").read_parameters
+
+
+def test_parameters_take_the_type_of_their_default(read_parameters, notebook):
+    pairs = [("seed", "3"), ("rate", "1"), ("variant", "7"), ("resume", "false"), ("out", "a.json")]
+    given = read_parameters(notebook, pairs)
+    assert given == {"seed": 3, "rate": 1.0, "variant": "7", "resume": False, "out": "a.json"}
+    assert type(given["rate"]) is float
+
+
+def test_mistyped_parameter_is_refused(read_parameters, notebook):
+    with pytest.raises(ValueError, match="no parameter sead: did you mean seed?"):
+        read_parameters(notebook, [("sead", "3")])
+
+
+@pytest.mark.parametrize("pair", [("seed", "three"), ("seed", "1.5"), ("resume", "maybe")])
+def test_value_of_another_type_is_refused(read_parameters, notebook, pair):
+    with pytest.raises(ValueError, match=f"parameter {pair[0]} takes a value such as"):
+        read_parameters(notebook, [pair])
+
+
+def test_refusal_is_one_sentence_and_runs_nothing(root, notebook, tmp_path):
+    command = [sys.executable, root / "tools" / "run_notebook.py", notebook, tmp_path / "o.ipynb"]
+    ended = subprocess.run([*command, "-p", "sead", "3"], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Cannot run: ") and ended.stderr.count("\n") == 1
+    assert not (tmp_path / "o.ipynb").exists()
+
+
+def test_missing_notebook_is_named(read_parameters, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no notebook .*absent\.ipynb"):
+        read_parameters(tmp_path / "absent.ipynb", [])
+
+
+def test_results_are_computed_by_one_run_at_a_time(load_tool, tmp_path, monkeypatch):
+    tool = load_tool("run_results")
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["run_results.py", "--profile", "smoke"])
+    (tmp_path / "runs").mkdir()
+    with FileLock(tmp_path / "runs" / ".lock"):
+        with pytest.raises(SystemExit, match="another run in this folder"):
+            tool.main()

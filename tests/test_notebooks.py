@@ -1,0 +1,91 @@
+"""The pairs under notebooks/ agree, are executed, and hold nothing that breaks elsewhere."""
+
+import ast
+import re
+from pathlib import Path
+
+import jupytext
+import pytest
+from jupytext.compare import compare_notebooks
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+TEXTS = sorted(NOTEBOOKS.glob("*.md"))
+TRAINING = {"profile", "variant", "experiment", "dataset", "seed", "out"}
+# A path from somebody's own machine, as a traceback or a printed folder would show it.
+MACHINE_PATH = re.compile(r"(?<![\w./:])/(?:home|root|work|tmp|mnt|opt|usr|var|Users)/\w")
+
+each_pair = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
+
+
+def read(text: Path):
+    return jupytext.read(text.with_suffix(".ipynb"))
+
+
+def code_cells(text: Path) -> list:
+    return [cell for cell in read(text).cells if cell.cell_type == "code"]
+
+
+def tagged(text: Path, tag: str) -> list:
+    return [cell for cell in code_cells(text) if tag in cell.metadata.get("tags", [])]
+
+
+def assigned_names(source: str) -> set[str]:
+    statements = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+    return {target.id for node in statements for target in node.targets}
+
+
+def test_no_half_stands_alone():
+    halves = {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
+    assert halves == {path.stem for path in TEXTS}
+
+
+@each_pair
+def test_pair_agrees(text):
+    compare_notebooks(read(text), jupytext.read(text), fmt="md:myst")
+
+
+@each_pair
+def test_outputs_are_those_of_one_run_from_top_to_bottom(text):
+    counts = [cell.execution_count for cell in code_cells(text)]
+    assert counts == list(range(1, len(counts) + 1)), "run `make notebooks`"
+
+
+@each_pair
+def test_no_output_is_an_error_or_a_warning(text):
+    outputs = [output for cell in code_cells(text) for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]
+
+
+@each_pair
+def test_code_is_plain_python(text):
+    """nbval passes a cell with an unknown %magic whatever comes after it."""
+    for cell in code_cells(text):
+        ast.parse(cell.source)
+
+
+@each_pair
+def test_at_most_one_cell_of_parameters(text):
+    cells = tagged(text, "parameters")
+    assert len(cells) <= 1
+    if text.stem.endswith("_training"):
+        assert cells and assigned_names(cells[0].source) >= TRAINING
+
+
+@each_pair
+def test_kernel_exists_everywhere(text):
+    assert read(text).metadata.kernelspec.name == "python3"
+
+
+@each_pair
+def test_no_path_of_one_machine(text):
+    for cell in read(text).cells:
+        assert not MACHINE_PATH.search(str(cell)), cell.source
+
+
+@each_pair
+def test_every_figure_has_alternative_text(text):
+    for cell in code_cells(text):
+        options = cell.metadata.get("mystnb", {})
+        if "figure" in options:
+            assert options.get("image", {}).get("alt"), f"no alt text: {options['figure']}"
