@@ -19,7 +19,7 @@ EXECUTED := $(NOTEBOOKS:%=_build/executed/%)
 CODE := $(shell find posebook -name '*.py' -o -path '*/assets/*' -type f)
 NUMBERS := $(shell find book/results book/thesis -type f 2>/dev/null)
 PAGES := $(shell find book -type f) _config.yml _toc.yml
-JUPYTER_BOOK := jupyter-book build -W -n --keep-going --all
+JUPYTER_BOOK := jupyter-book build -q -W -n --keep-going --all
 STRIP := nbstripout --keep-output --keep-count --keep-id --extra-keys "metadata.papermill \
   cell.metadata.papermill cell.metadata.execution metadata.language_info.version"
 
@@ -27,18 +27,21 @@ help:  ## print the targets
 	@echo "make TARGET"; grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
 
 book: $(INSTALLED)  ## run every notebook on the smoke profile and build _build/html
-	@$(MAKE) --no-print-directory -j$(JOBS) executed
-	@$(MAKE) --no-print-directory _build/html/.checked
+	@$(MAKE) -s --no-print-directory -j$(JOBS) executed
+	@$(MAKE) -s --no-print-directory _build/html/.checked
 	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
 
 test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built book
-	@echo "== style"; ruff check
-	@echo "== unit tests"; pytest -q -n $(JOBS) tests --ignore tests/test_book.py
+	@echo "== style"
+	ruff check
+	@echo "== unit tests"
+	pytest -q -n $(JOBS) tests --ignore tests/test_book.py
 	@echo "== notebooks: every cell still runs, tagged cells still print the same"
 	pytest -q -n $(JOBS) --dist loadscope --nbval-lax notebooks --nbval-current-env \
 	  --nbval-cell-timeout 120 --nbval-sanitize-with tests/nbval_sanitize.cfg
 	@echo "== the book, as published"
-	rm -rf _build/test && $(JUPYTER_BOOK) . --path-output _build/test
+	rm -rf _build/test
+	$(JUPYTER_BOOK) . --path-output _build/test
 	pytest -q tests/test_book.py --book _build/test/_build/html
 	@echo "All checks passed."
 
@@ -48,16 +51,18 @@ results: $(INSTALLED)  ## recompute the published numbers: make results PROFILE=
 notebooks: $(INSTALLED)  ## run the paired notebooks in place, text half first; keep the outputs
 	touch notebooks/*.md
 	ls notebooks/*.md | xargs -P $(JOBS) -n 1 jupytext --sync --execute -q
-	$(STRIP) $(NOTEBOOKS)
+	$(STRIP) notebooks/*.ipynb
 
 clean:  ## remove what was built; keeps .venv, runs and published results
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis
 
 $(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) > /dev/null || { echo "Cannot start: there is no $(PYTHON); install Python \
+	3.11, or point to it, for example  make book PYTHON=/opt/python3.11/bin/python3"; exit 1; }
 	@$(PYTHON) tools/preflight.py
 	@echo "== installing into .venv (about five minutes the first time)"
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt \
+	@.venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt \
 	  -e '.[book,test,results]' || { echo "Cannot install: see pip's last lines above. Most often the \
 	network is out of reach (behind a proxy, set HTTPS_PROXY). Run the same command again to go on."; exit 1; }
 	@touch $@
@@ -66,7 +71,7 @@ executed: $(EXECUTED)
 
 _build/executed/notebooks/%.ipynb: notebooks/%.ipynb $(CODE) $(NUMBERS)
 	@mkdir -p _build/running $(@D); echo "== running $<"
-	@papermill --no-progress-bar --cwd notebooks $< _build/running/$*.ipynb
+	@papermill --no-progress-bar --log-level WARNING --cwd notebooks $< _build/running/$*.ipynb
 	@mv _build/running/$*.ipynb $@
 
 _build/html/.checked: $(EXECUTED) $(PAGES)
