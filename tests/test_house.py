@@ -14,6 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import posebook
+from posebook import lifting
 
 
 @pytest.fixture
@@ -171,3 +172,23 @@ def test_results_are_computed_by_one_run_at_a_time(load_tool, tmp_path, monkeypa
     with FileLock(tmp_path / "runs" / ".lock"):
         with pytest.raises(SystemExit, match="another run in this folder"):
             tool.main()
+
+
+def dry_run(root, *config):
+    """What Snakemake would do, everything forced."""
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--config", *config]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+
+
+def test_the_graph_runs_every_variant_and_seed(root):
+    variants = [name for names in lifting.EXPERIMENTS.values() for name in names]
+    plan = dry_run(root, "profile=smoke", "seeds=2").stdout
+    for name in variants:
+        assert f"variant={name}, seed=1" in plan
+    assert f"train {2 * len(variants)}" in " ".join(plan.split())
+
+
+def test_the_graph_refuses_an_unknown_profile(root):
+    ended = dry_run(root, "profile=lap")
+    assert ended.returncode != 0
+    assert "there is no profile lap; there are smoke, laptop" in ended.stdout + ended.stderr
