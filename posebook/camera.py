@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Z_MIN = 0.1  # metres; eq. 3.1 has a pole at z = 0, and no camera sees what is nearer than this
+Z_MIN = 1.0  # metres; eq. 3.1 has a pole at z = 0, and no rig films people from nearer than this
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,208 @@
+"""Synchronised views as tensors: a batch of view pairs, or of windows, is a gather.
+
+All of a data set lies on the device once, one row an instant and view. Nothing is done a sample:
+rays are undistorted at load, relative cameras are a table, and a batch is `index_select`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from posebook.camera import relative, stack, to_tensor
+from posebook.data.records import ViewSequence
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """I instants of V views.
+
+    X: (I, V, J, 2) rays. w: (I, V, J) confidences. Y: (I, V, J, 3) true camera-frame joints in
+    metres, or None. R, t: (G, V, V, 3, 3), (G, V, V, 3): `R[g, a, b]`, `t[g, a, b]` carry view a
+    into view b for rig g (eq. 3.4). rig: (I,) whose rig. first, last: (I,) rows where the
+    instant's sequence begins and ends. action, subject: (I,) indices into the name tuples.
+    """
+
+    X: Tensor
+    w: Tensor
+    Y: Tensor | None
+    R: Tensor
+    t: Tensor
+    rig: Tensor
+    first: Tensor
+    last: Tensor
+    action: Tensor
+    actions: tuple[str, ...]
+    subject: Tensor
+    subjects: tuple[str, ...]
+    focal: float
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def views(self) -> int:
+        return self.X.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.X.device
+
+
+@dataclass(frozen=True, eq=False)
+class PairBatch:
+    """B ordered pairs of views of one instant: X1, X2 (B, J, 2), w1, w2 (B, J), and cameras.
+
+    Y1, Y2: true camera-frame poses (B, J, 3) or None. instant, v1, v2: (B,) where they lie.
+    """
+
+    X1: Tensor
+    X2: Tensor
+    w1: Tensor
+    w2: Tensor
+    R12: Tensor
+    t12: Tensor
+    R21: Tensor
+    t21: Tensor
+    Y1: Tensor | None
+    Y2: Tensor | None
+    instant: Tensor
+    v1: Tensor
+    v2: Tensor
+
+
+def collect(sequences: Sequence[ViewSequence], device: str | torch.device = "cpu") -> Views:
+    """Records as one `Views`. Sequences must have the same number of views.
+
+    Raises ValueError that names the sequence if there are none, if the numbers of views differ,
+    or if two cameras of one rig stand in the same place (no depth can come from those).
+    """
+    if not sequences:
+        raise ValueError("no sequences to collect: the split is empty")
+    V = len(sequences[0].cameras)
+    for s in sequences:
+        if len(s.cameras) != V:
+            raise ValueError(
+                f"{s.source}: {s.subject}/{s.action} has {len(s.cameras)} views, others have {V}"
+            )
+    rigs, rig_of = _rigs(sequences)
+    lengths = np.array([len(s) for s in sequences])
+    starts = np.concatenate([[0], lengths.cumsum()[:-1]])
+    actions = tuple(sorted({s.action for s in sequences}))
+    subjects = tuple(sorted({s.subject for s in sequences}))
+    R, t = _relative_tables(rigs)
+    index = lambda values: torch.as_tensor(np.repeat(values, lengths), device=device)  # noqa: E731
+    return Views(
+        X=to_tensor(np.concatenate([_rays(s) for s in sequences]), device),
+        w=to_tensor(np.concatenate([s.confidence for s in sequences]), device),
+        Y=_camera_frame(sequences, device),
+        R=to_tensor(R, device),
+        t=to_tensor(t, device),
+        rig=index(rig_of),
+        first=index(starts),
+        last=index(starts + lengths - 1),
+        action=index([actions.index(s.action) for s in sequences]),
+        actions=actions,
+        subject=index([subjects.index(s.subject) for s in sequences]),
+        subjects=subjects,
+        focal=float(np.mean([c.focal for rig in rigs for c in rig])),
+    )
+
+
+def _rigs(sequences):
+    rigs, rig_of = [], []
+    for s in sequences:
+        if s.cameras not in rigs:
+            _check_baselines(s)
+            rigs.append(s.cameras)
+        rig_of.append(rigs.index(s.cameras))
+    return rigs, np.array(rig_of)
+
+
+def _check_baselines(sequence: ViewSequence) -> None:
+    _, centers = stack(sequence.cameras)
+    gaps = np.linalg.norm(centers[:, None] - centers, axis=-1) + np.eye(len(centers)) * 1e9
+    a, b = np.unravel_index(int(gaps.argmin()), gaps.shape)
+    if gaps[a, b] < 1e-3:
+        names = sequence.cameras[a].name, sequence.cameras[b].name
+        raise ValueError(
+            f"{sequence.source}: cameras {names[0]!r} and {names[1]!r} of {sequence.subject} stand "
+            "in the same place; two views need a baseline"
+        )
+
+
+def _rays(sequence: ViewSequence) -> np.ndarray:
+    rays = [c.rays(sequence.joints_2d[:, v].astype(np.float64)) for v, c in enumerate(sequence.cameras)]
+    return np.stack(rays, axis=1)
+
+
+def _camera_frame(sequences, device) -> Tensor | None:
+    if any(s.joints_3d is None for s in sequences):
+        return None
+    points = [
+        np.stack([c.to_camera(s.joints_3d.astype(np.float64)) for c in s.cameras], axis=1)
+        for s in sequences
+    ]
+    return to_tensor(np.concatenate(points), device)
+
+
+def _relative_tables(rigs) -> tuple[np.ndarray, np.ndarray]:
+    R, center = (np.stack(part) for part in zip(*[stack(rig) for rig in rigs], strict=True))
+    return relative(R[:, :, None], center[:, :, None], R[:, None], center[:, None])
+
+
+def epochs(views: Views, batch: int, generator: torch.Generator):
+    """Endless batches (B,) of instants: a new random order each epoch, the remainder dropped."""
+    if len(views) < batch:
+        raise ValueError(f"a batch of {batch} needs as many instants; the split has {len(views)}")
+    while True:
+        order = torch.randperm(len(views), generator=generator)
+        for at in range(0, len(order) - batch + 1, batch):
+            yield order[at : at + batch].to(views.device)
+
+
+def draw_views(views: Views, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """An ordered pair of different views for each of n instants, all pairs equally likely."""
+    V = views.views
+    if V < 2:
+        raise ValueError(f"the transform re-projection loss needs two views, the data has {V}")
+    pair = torch.randint(V * (V - 1), (n,), generator=generator).to(views.device)
+    v1, other = pair // (V - 1), pair % (V - 1)
+    return v1, other + (other >= v1)
+
+
+def gather(views: Views, instant: Tensor, v1: Tensor, v2: Tensor) -> PairBatch:
+    """The pairs (instant, v1, v2), each (B,)."""
+    V = views.views
+    row1, row2 = instant * V + v1, instant * V + v2
+    rows = lambda table, row: table.flatten(0, 1).index_select(0, row)  # noqa: E731
+    rig = views.rig.index_select(0, instant)
+    there, back = (rig * V + v1) * V + v2, (rig * V + v2) * V + v1
+    R, t = views.R.flatten(0, 2), views.t.flatten(0, 2)
+    return PairBatch(
+        X1=rows(views.X, row1),
+        X2=rows(views.X, row2),
+        w1=rows(views.w, row1),
+        w2=rows(views.w, row2),
+        R12=R.index_select(0, there),
+        t12=t.index_select(0, there),
+        R21=R.index_select(0, back),
+        t21=t.index_select(0, back),
+        Y1=None if views.Y is None else rows(views.Y, row1),
+        Y2=None if views.Y is None else rows(views.Y, row2),
+        instant=instant,
+        v1=v1,
+        v2=v2,
+    )
+
+
+def windows(views: Views, instant: Tensor, frames: int) -> Tensor:
+    """Rows (B, frames) of the windows round each instant; a clip's ends repeat its end frames."""
+    if frames % 2 == 0:
+        raise ValueError(f"a window is centred on its instant, so its length is odd, not {frames}")
+    offset = torch.arange(frames, device=instant.device) - frames // 2
+    rows = instant[:, None] + offset
+    first, last = views.first[instant, None], views.last[instant, None]
+    return rows.clamp(min=first, max=last)
