@@ -55,7 +55,7 @@ rule train:
     output:
         f"runs/{RUN}.ipynb",
     params:
-        result=f"book/results/{RUN}.json",
+        result="book/results",
         dataset=f"-p dataset {config['dataset']}" if "dataset" in config else "",
         # By digest, not by time: neither a fresh checkout nor an edited docstring runs it again.
         code=(digest_of_code(NOTEBOOK), code_digest(imported_modules())),

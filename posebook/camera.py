@@ -62,7 +62,9 @@ class Camera:
         return cls(name, R, -R.T @ np.asarray(T), focal, principal, tuple(resolution), **lens)
 
     @classmethod
-    def from_quaternion_c2w(cls, name: str, quaternion, center, focal, principal, resolution, **lens):
+    def from_quaternion_c2w(
+        cls, name: str, quaternion, center, focal, principal, resolution, **lens
+    ):
         """From a (w, x, y, z) quaternion that turns camera axes into world axes (VideoPose3D)."""
         R = quaternion_to_matrix(np.asarray(quaternion, dtype=np.float64)).T
         return cls(name, R, center, focal, principal, tuple(resolution), **lens)
@@ -76,7 +78,11 @@ class Camera:
     def K(self) -> np.ndarray:
         """(3, 3) intrinsic matrix."""
         return np.array(
-            [[self.focal[0], 0, self.principal[0]], [0, self.focal[1], self.principal[1]], [0, 0, 1]]
+            [
+                [self.focal[0], 0, self.principal[0]],
+                [0, self.focal[1], self.principal[1]],
+                [0, 0, 1],
+            ]
         )
 
     def to_camera(self, points: np.ndarray) -> np.ndarray:

@@ -8,7 +8,12 @@ Confidences `w` are (B, N); a joint that was not found has confidence 0 and cost
 import torch
 from torch import Tensor
 
-from posebook.camera import project, transform
+from posebook.camera import Z_MIN, project, transform
+
+__all__ = [
+    "WEIGHTS", "Z_MIN", "gradient_penalty", "pair_weights", "pretraining", "reprojection",
+    "squared_error", "supervised", "total", "transform_reprojection",
+]  # fmt: skip
 
 WEIGHTS = ("source", "target", "product", "none")
 
@@ -71,12 +76,12 @@ def supervised(Y1: Tensor, Y2: Tensor, truth1: Tensor, truth2: Tensor) -> Tensor
     return squared_error(Y1, truth1) + squared_error(Y2, truth2)
 
 
-def gradient_penalty(critic, real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
+def gradient_penalty(critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
     """WGAN-GP (Gulrajani et al. 2017, eq. 3): the critic's slope between real and fake is one.
 
-    real, fake: (B, N, 3).
+    real, fake: (B, N, 3). mix: (B,) in [0, 1], where between the two the slope is taken.
     """
-    mix = torch.rand(len(real), 1, 1, generator=generator, device=real.device)
+    mix = mix[:, None, None]
     between = (mix * real + (1 - mix) * fake).requires_grad_(True)
     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - 1).square().mean()

@@ -29,7 +29,8 @@ class JointSet:
         missing = [name for name in names if name not in self.names]
         if missing:
             raise ValueError(
-                f"joint set {self.name!r} has no joint {missing[0]!r}; it has {', '.join(self.names)}"
+                f"joint set {self.name!r} has no joint {missing[0]!r}; "
+                f"it has {', '.join(self.names)}"
             )
         return [self.names.index(name) for name in names]
 

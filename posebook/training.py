@@ -95,8 +95,8 @@ def fit(
     Adam's running means for a thousand steps.
     before_step: updates what is trained beside the model (a critic) and returns its logs.
     evaluate: numbers to log every `evaluate_every` steps and at the end, in evaluation mode.
-    checkpoint: file to write every `checkpoint_every` steps and to resume from; it is refused if
-    it was written under another `signature`. companions: what else it must hold, by name.
+    checkpoint: file to write about every `checkpoint_every` steps and to resume from; it is
+    refused if it was written under another `signature`. companions: what else it must hold.
 
     Raises FloatingPointError if the loss stops being finite, ValueError for a foreign checkpoint,
     OSError (one sentence, the previous checkpoint intact) if a checkpoint cannot be written.
@@ -104,10 +104,11 @@ def fit(
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
     parts = {"model": model, "optimiser": optimiser, **(companions or {})}
     curves: Curves = {}
-    start = _resume(checkpoint, signature, parts, curves)
+    start = saved = _resume(checkpoint, signature, parts, curves)
     sums, counted = {}, 0
-    with tqdm(range(start, steps), desc=description, initial=start, total=steps, mininterval=5) as bar:
-        for step in bar:
+    # A bar for whoever waits longer than five seconds, a line in the log every ten.
+    with tqdm(total=steps, initial=start, desc=description, delay=5, mininterval=10) as bar:
+        for step in range(start, steps):
             model.train()
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate * rate(schedule, step / steps)
@@ -121,19 +122,24 @@ def fit(
             for name, number in {"loss": value, **more, **logs}.items():
                 sums[name] = sums.get(name, 0) + number.detach()
             counted += 1
+            bar.update()
             # The only place that waits for the device: once every `log_every` steps.
             if (step + 1) % log_every == 0 or step + 1 == steps:
                 _log(curves, step + 1, sums, counted)
-                bar.set_postfix(loss=f"{curves['loss'][-1][1]:.4g}")
+                bar.set_postfix(loss=f"{curves['loss'][-1][1]:.4g}", refresh=False)
                 sums, counted = {}, 0
-            if evaluate and ((evaluate_every and (step + 1) % evaluate_every == 0) or step + 1 == steps):
+            if evaluate and _due(step + 1, evaluate_every, steps):
                 _evaluate(model, evaluate, curves, step + 1)
             # Only between two log points, so that no half-summed curve is lost in a resumption.
-            if checkpoint and counted == 0 and (step + 1) % checkpoint_every == 0:
+            due = step + 1 - saved >= checkpoint_every or step + 1 == steps
+            if checkpoint and counted == 0 and due:
                 _save(checkpoint, signature, step + 1, parts, curves)
-    if checkpoint and start < steps:
-        _save(checkpoint, signature, steps, parts, curves)
+                saved = step + 1
     return curves
+
+
+def _due(step: int, every: int, steps: int) -> bool:
+    return step == steps or (every > 0 and step % every == 0)
 
 
 def _log(curves: Curves, step: int, sums: Mapping[str, Tensor], counted: int) -> None:
@@ -186,7 +192,9 @@ def _resume(path: Path | None, signature: str, parts: Mapping, curves: Curves) -
     try:
         state = torch.load(path, weights_only=True)
     except Exception as error:
-        raise ValueError(f"checkpoint {path} is damaged ({error}); delete it and run again") from error
+        raise ValueError(
+            f"checkpoint {path} is damaged ({error}); delete it and run again"
+        ) from error
     if state["signature"] != signature:
         raise ValueError(
             f"checkpoint {path} belongs to a run with other parameters; delete it or use another "

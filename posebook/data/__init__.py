@@ -1,1 +1,1 @@
-"""Data: one module per source, each of which gives one of the records of `posebook.data.records`."""
+"""Data: a module per source, each of which gives one of the records of `records`."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from posebook.camera import relative, stack, to_tensor
 from posebook.data.records import ViewSequence
+from posebook.skeleton import H36M
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +135,36 @@ def _check_baselines(sequence: ViewSequence) -> None:
 
 
 def _rays(sequence: ViewSequence) -> np.ndarray:
-    rays = [c.rays(sequence.joints_2d[:, v].astype(np.float64)) for v, c in enumerate(sequence.cameras)]
+    rays = [
+        fill_missing(c.rays(sequence.joints_2d[:, v].astype(np.float64)), sequence.confidence[:, v])
+        for v, c in enumerate(sequence.cameras)
+    ]
     return np.stack(rays, axis=1)
+
+
+def fill_missing(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """Rays (T, J, 2) of one view with missing joints (confidence 0) filled in.
+
+    A network cannot read a gap: a joint is interpolated between the frames that show it, and one
+    that no frame shows takes the place of its nearest found ancestor. Its confidence stays 0, so
+    no loss counts it.
+    """
+    found = confidence > 0
+    if found.all():
+        return rays
+    rays, time = rays.copy(), np.arange(len(rays))
+    seen = found.any(axis=0)
+    for joint in np.flatnonzero(seen & ~found.all(axis=0)):
+        for axis in range(2):
+            known = rays[found[:, joint], joint, axis]
+            rays[:, joint, axis] = np.interp(time, time[found[:, joint]], known)
+    middle = rays[:, seen].mean(axis=1) if seen.any() else np.zeros_like(rays[:, 0])
+    for joint in np.flatnonzero(~seen):
+        parent = H36M.parents[joint]
+        while parent >= 0 and not seen[parent]:
+            parent = H36M.parents[parent]
+        rays[:, joint] = rays[:, parent] if parent >= 0 else middle
+    return rays
 
 
 def _camera_frame(sequences, device) -> Tensor | None:

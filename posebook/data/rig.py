@@ -15,7 +15,8 @@ def _published() -> dict:
         return json.loads(ASSET.read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"{ASSET.name}: cannot be read ({error}); restore it with `git checkout -- {ASSET.name}`"
+            f"{ASSET.name}: cannot be read ({error}); restore it with "
+            f"`git checkout -- posebook/data/assets/{ASSET.name}`"
         ) from error
 
 

@@ -68,7 +68,9 @@ def make_views(
     train = [
         sequence
         for subject in TRAIN_SUBJECTS
-        for sequence in _training_takes(subject, table, train_part, people[subject], size, noise, seed)
+        for sequence in _training_takes(
+            subject, table, train_part, people[subject], size, noise, seed
+        )
     ]
     test = [
         _test_take(subject, take, table, stretch, people[subject], noise, seed)
@@ -112,8 +114,7 @@ def _proportions(reference: np.ndarray, subject: str) -> np.ndarray:
     rng = np.random.default_rng([17, int(subject[1:])])
     stature = 1.06 * (1 + 0.05 * np.clip(rng.standard_normal(), -2, 2))
     segment = 1 + 0.04 * np.clip(rng.standard_normal(len(body.H36M)), -2, 2)
-    left = [i for i, name in enumerate(body.H36M.names) if name != body.H36M.names[body.H36M.flip[i]]]
-    segment[left] = segment[np.minimum(left, body.H36M.flip[left])]
+    segment = segment[np.minimum(np.arange(len(segment)), body.H36M.flip)]  # both sides alike
     return reference * stature * segment
 
 

@@ -6,11 +6,13 @@ in a form that a network with unit-variance layers trains well on.
 """
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from posebook.models.temporal import TemporalDilated
 from posebook.skeleton import H36M
 
 ROOTS = ("center-ray", "root-ray", "vector")
@@ -21,13 +23,14 @@ BODY_SIZE = 0.45  # metres; root-mean-square distance of a person's joints to th
 def condition(X: Tensor) -> tuple[Tensor, Tensor]:
     """Network input and apparent size of 2D poses.
 
-    X: (B, N, 2) rays. Returns (B, 2N + 3) features: centred points over their apparent size, root
-    ray, and the logarithm of the size; and the size (B, 1): root-mean-square distance to the root.
+    X: (..., N, 2) rays. Returns (..., 2N + 3) features: centred points over their apparent size,
+    root ray, and the logarithm of the size (the two last scaled to about unit variance); and the
+    size (..., 1), the root-mean-square distance of the joints to the root.
     """
-    centred = X - X[:, ROOT : ROOT + 1]
+    centred = X - X[..., ROOT : ROOT + 1, :]
     size = centred.square().sum(-1).mean(-1, keepdim=True).sqrt().clamp(min=1e-3)
-    features = [(centred / size.unsqueeze(-1)).flatten(1), 5 * X[:, ROOT], 4 * (12 * size).log()]
-    return torch.cat(features, dim=1), size
+    shape = (centred / size.unsqueeze(-1)).flatten(-2)
+    return torch.cat([shape, 5 * X[..., ROOT, :], 4 * (12 * size).log()], dim=-1), size
 
 
 class Block(nn.Module):
@@ -82,6 +85,8 @@ class LiftingNetwork(nn.Module):
     all of Y against r costs next to nothing, because only the root joint itself then moves away
     from its label; predicted through the centre, pose and place are free of each other.
     root_bias: where a "vector" root starts, metres.
+    frames: 1 for residual blocks on single poses; more for `TemporalDilated` branches on windows
+    (B, frames, N, 2), whose pose and root belong to the middle frame.
     """
 
     def __init__(
@@ -92,27 +97,34 @@ class LiftingNetwork(nn.Module):
         dropout: float = 0.25,
         root: str = "center-ray",
         root_bias: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        frames: int = 1,
     ) -> None:
         super().__init__()
         if root not in ROOTS:
             raise ValueError(f"unknown root branch {root!r}; known: {', '.join(ROOTS)}")
-        self.joints, self.root = joints, root
+        self.joints, self.root, self.frames = joints, root, frames
         inputs = 2 * joints + 3
-        self.lifting = ResLinear(inputs, 3 * joints, width, blocks, dropout)
-        self.rooting = ResLinear(inputs, 3 if root == "vector" else 1, width, blocks, dropout)
+        if frames == 1:
+            branch = partial(ResLinear, inputs, width=width, blocks=blocks, dropout=dropout)
+        else:
+            branch = partial(TemporalDilated, inputs, frames=frames, width=width, dropout=dropout)
+        self.lifting = branch(3 * joints)
+        self.rooting = branch(3 if root == "vector" else 1)
         start = root_bias if root == "vector" else (math.log(math.expm1(BODY_SIZE)),)
         with torch.no_grad():
             self.rooting.head.bias.copy_(torch.tensor(start))
 
     def lift(self, X: Tensor) -> Tensor:
-        """Root-relative poses (B, N, 3) in metres of rays (B, N, 2): all that a test needs."""
+        """Root-relative poses (B, N, 3), metres, of rays (B, [frames,] N, 2): all a test needs."""
         features, _ = condition(X)
         return self._relative(features)
 
     def forward(self, X: Tensor) -> tuple[Tensor, Tensor]:
-        """Root-relative poses Y (B, N, 3) and roots r (B, 3) of rays (B, N, 2)."""
+        """Root-relative poses Y (B, N, 3) and roots r (B, 3) of rays (B, [frames,] N, 2)."""
         features, size = condition(X)
         Y = self._relative(features)
+        if self.frames > 1:
+            X, size = X[:, self.frames // 2], size[:, self.frames // 2]
         return Y, root_position(self.rooting(features), X, size, Y, self.root)
 
     def _relative(self, features: Tensor) -> Tensor:

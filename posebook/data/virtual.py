@@ -1,0 +1,100 @@
+"""What several views give beyond themselves: virtual views, triangulated labels, their own rig."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from posebook.camera import stack, to_tensor, virtual_rig
+from posebook.data.pairs import Views
+from posebook.data.records import ViewSequence
+from posebook.multiview import estimate_relative_pose, triangulate
+
+
+def triangulated(
+    sequence: ViewSequence, weighted: bool, least_confidence: float = 0.0
+) -> np.ndarray:
+    """World joints (T, J, 3) from a sequence's own detections.
+
+    Detections of at most `least_confidence` are left out; what fewer than two views saw is NaN.
+    weighted: confidences weigh the squared residuals, otherwise all views count alike.
+    """
+    rays = [c.rays(sequence.joints_2d[:, v].astype(float)) for v, c in enumerate(sequence.cameras)]
+    confidence = np.moveaxis(sequence.confidence, 1, -1).astype(float)
+    used = confidence > least_confidence
+    weights = np.where(used, confidence if weighted else 1.0, 0.0)
+    return triangulate(np.stack(rays, axis=-2), *stack(sequence.cameras), weights)
+
+
+def add_virtual_views(sequence: ViewSequence, from_truth: bool) -> ViewSequence:
+    """Section 3.6.1: a sequence of V views with two virtual views beside each real one.
+
+    from_truth: project the true 3D joints, as the thesis does (which takes 3D labels); otherwise
+    project the triangulated detections, which takes none. Virtual points are free of further
+    noise; one that nobody could triangulate is missing (confidence 0).
+    """
+    if from_truth and sequence.joints_3d is None:
+        raise ValueError(
+            f"{sequence.source}: {sequence.subject}/{sequence.action} has no joints_3d to project; "
+            "use the triangulated form"
+        )
+    world = sequence.joints_3d if from_truth else triangulated(sequence, weighted=True)
+    rig = virtual_rig(sequence.cameras)
+    points = np.stack([camera.project(world) for camera in rig], axis=1)
+    seen = np.isfinite(points).all(-1)
+    points = np.where(seen[..., None], points, 0).astype(np.float32)
+    return replace(
+        sequence,
+        joints_2d=np.concatenate([sequence.joints_2d, points], axis=1),
+        confidence=np.concatenate([sequence.confidence, seen.astype(np.float32)], axis=1),
+        cameras=(*sequence.cameras, *rig),
+        occluded=None,
+    )
+
+
+def triangulate_labels(views: Views, sequences: Sequence[ViewSequence], weighted: bool) -> Views:
+    """`views` with triangulated detections in place of the true joints (Kocabas et al. 2019).
+
+    sequences: the records `views` was collected from. A joint that fewer than two views see takes
+    the middle of the others.
+    """
+    points = []
+    for s in sequences:
+        world = triangulated(s, weighted)
+        middle = np.nanmean(world, axis=1, keepdims=True)
+        world = np.where(np.isfinite(world), world, middle)
+        points.append(np.stack([c.to_camera(world) for c in s.cameras], axis=1))
+    return replace(views, Y=to_tensor(np.concatenate(points), views.device))
+
+
+def recover_rigs(
+    views: Views,
+    sequences: Sequence[ViewSequence],
+    least_confidence: float = 0.7,
+    most: int = 20000,
+) -> Views:
+    """`views` with relative cameras that are estimated from the detections (section 3.4.2).
+
+    Only the distances between cameras are taken from the calibration. Joints that both views saw
+    with at least `least_confidence` serve as calibration targets, evenly thinned to `most`.
+    """
+    R, t = views.R.clone(), views.t.clone()
+    rig_of = views.rig.cpu().numpy()
+    X, w = views.X.cpu().numpy(), views.w.cpu().numpy()
+    for g in range(len(R)):
+        mine = rig_of == g
+        cameras = next(s.cameras for s in sequences if s.subject == _subject(views, mine))
+        for a in range(views.views):
+            for b in range(a + 1, views.views):
+                sure = np.minimum(w[mine, a], w[mine, b]) > least_confidence
+                thin = max(1, int(sure.sum()) // most)
+                rays = [X[mine, v][sure][::thin].astype(float) for v in (a, b)]
+                baseline = float(np.linalg.norm(cameras[a].center - cameras[b].center))
+                R12, t12 = estimate_relative_pose(*rays, baseline)
+                R[g, a, b], t[g, a, b] = to_tensor(R12), to_tensor(t12)
+                R[g, b, a], t[g, b, a] = to_tensor(R12.T), to_tensor(-R12 @ t12)
+    return replace(views, R=R, t=t)
+
+
+def _subject(views: Views, mine: np.ndarray) -> str:
+    return views.subjects[int(views.subject.cpu().numpy()[mine][0])]
