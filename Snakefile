@@ -18,6 +18,8 @@ from snakemake.exceptions import WorkflowError
 
 NOTEBOOK = "notebooks/ch03_06_training.ipynb"
 RUN = "{profile}/{experiment}/{variant}--seed{seed}"
+# Rows of Table 3.1 whose poses are drawn; as in posebook.examples, which would enter the digest.
+EXAMPLES = ("reproj", "reproj-adv", "trans-reproj")
 PROFILE = config.get("profile", "laptop")
 SEEDS = range(int(config.get("seeds", 3)))
 
@@ -47,6 +49,7 @@ rule all:
             for variant in variants
             for seed in SEEDS
         ],
+        f"runs/{PROFILE}/figure-3.5.done",
 
 
 rule train:
@@ -66,3 +69,13 @@ rule train:
         "python tools/run_notebook.py {input} {output} -p profile {wildcards.profile}"
         " -p experiment {wildcards.experiment} -p variant {wildcards.variant}"
         " -p seed {wildcards.seed} -p out {params.result} {params.dataset} > {log} 2>&1"
+
+
+rule examples:
+    # Poses for Figures 3.1c and 3.5, from the checkpoints of the first seed.
+    input:
+        [f"runs/{{profile}}/table-3.1/{variant}--seed0.ipynb" for variant in EXAMPLES],
+    output:
+        touch("runs/{profile}/figure-3.5.done"),
+    shell:
+        "python -m posebook.examples --profile {wildcards.profile}"

@@ -45,7 +45,10 @@ _FIELDS = {
     "code_digest": str, "modules": list, "device": str, "versions": Mapping, "steps": int,
     "wall_seconds": float,
 }  # fmt: skip
-_OPTIONAL = {"per_action": Mapping, "curves": Mapping, "samples_per_second": float, "note": str}
+_OPTIONAL = {
+    "per_action": Mapping, "curves": Mapping, "samples_per_second": float, "note": str,
+    "poses": list,
+}  # fmt: skip
 
 
 class Metric(NamedTuple):
