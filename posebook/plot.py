@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator
 from mpl_toolkits.mplot3d import Axes3D
@@ -123,6 +124,26 @@ def plot_curves(
         ax.plot(steps, values, label=label, **look)
     ax.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
     ax.legend()
+
+
+def plot_seeds(
+    ax: Axes, runs: pd.DataFrame, rows: Mapping[str, str], metric: str, log: bool = False
+) -> None:
+    """Draw every run of some table rows: a line a row, a dot a seed, a bar at their mean.
+
+    Args:
+        runs: as from `posebook.results.read_rows`.
+        rows: title -> name in the column `variant`, from top to bottom.
+    """
+    for place, row in enumerate(rows.values()):
+        mine = runs[runs["variant"] == row]
+        values = mine[metric].dropna().to_numpy(float) if metric in mine else np.empty(0)
+        color = CYCLE[place % len(CYCLE)]
+        if len(values):
+            ax.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=color, linewidth=2)
+        ax.plot(values, np.full(len(values), place), "o", color=color, markersize=5, alpha=0.7)
+    ax.set(yticks=range(len(rows)), yticklabels=list(rows), ylim=(len(rows) - 0.5, -0.5))
+    ax.set_xscale("log" if log else "linear")
 
 
 def plot_cameras(ax: Axes3D, cameras: Sequence[Camera], depth: float = 0.6, **line) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 # Modules that draw or file a number cannot change it.
-_BYSTANDERS = {f"posebook.{name}" for name in ("plot", "provenance", "results", "thesis")}
+_BYSTANDERS = {f"posebook.{name}" for name in ("plot", "provenance", "results", "tables", "thesis")}
 
 
 def imported_modules() -> list[str]:

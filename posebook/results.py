@@ -28,8 +28,8 @@ from posebook.provenance import (
 
 __all__ = [
     "METRICS", "PROFILES", "Gap", "Metric", "code_digest", "compare", "data_digest",
-    "device_name", "imported_modules", "is_stale", "read_result", "read_results",
-    "results_folder", "summary", "validate", "verdict", "versions", "write_result",
+    "device_name", "imported_modules", "is_stale", "ratio", "read_result", "read_results",
+    "read_rows", "results_folder", "summary", "validate", "verdict", "versions", "write_result",
 ]  # fmt: skip
 
 SCHEMA = 1
@@ -171,6 +171,38 @@ def read_results(
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(_HEAD))
 
 
+def read_rows(
+    profile: str, rows: Iterable[str], folder: str | os.PathLike | None = None
+) -> pd.DataFrame:
+    """The runs of table rows that may stand in different experiments, in the order asked for.
+
+    Args:
+        rows: "experiment/variant" each, such as "table-3.1/trans-reproj". These whole names
+            stand in the column `variant`; otherwise the frame is that of `read_results`.
+
+    Raises:
+        ValueError: a name does not say its experiment, and as `read_results`.
+    """
+    rows = list(rows)
+    wanted: dict[str, list[str]] = {}
+    for row in rows:
+        experiment, slash, variant = row.partition("/")
+        if not slash:
+            raise ValueError(f"read_rows: {row!r} must be experiment/variant")
+        wanted.setdefault(experiment, []).append(variant)
+    frames = []
+    for experiment, variants in wanted.items():
+        frame = read_results(profile, experiment, variants, folder)
+        frames.append(frame.assign(variant=experiment + "/" + frame["variant"].astype(str)))
+    runs = [frame for frame in frames if len(frame)] or frames[:1]
+    if not runs:
+        return pd.DataFrame(columns=list(_HEAD))
+    rank = {row: place for place, row in enumerate(rows)}
+    return pd.concat(runs, ignore_index=True).sort_values(
+        "variant", key=lambda names: names.map(rank), kind="stable", ignore_index=True
+    )
+
+
 def results_folder() -> Path:
     """Folder of the published results: ``book/results`` of the clone posebook runs from.
 
@@ -245,6 +277,18 @@ def compare(frame: pd.DataFrame, a: str, b: str, metric: str, paired: bool = Fal
     mean = float(first.mean() - second.mean())
     half = _welch_half_width(first, second)
     return Gap(mean, mean - half, mean + half, min(len(first), len(second)), False)
+
+
+def ratio(frame: pd.DataFrame, a: str, b: str, metric: str) -> Gap:
+    """Ratio a / b of two variants in a positive metric, with its 95 % interval.
+
+    That of the geometric means over seeds: `compare` on the logarithm, taken back.
+    """
+    if metric not in frame:
+        return Gap(math.nan, math.nan, math.nan, 0, False)
+    logarithms = frame.assign(**{metric: np.log(frame[metric].astype(float))})
+    gap = compare(logarithms, a, b, metric)
+    return Gap(*np.exp(gap[:3]).tolist(), gap.n, False)
 
 
 def verdict(gap: Gap, expected_sign: int) -> str:

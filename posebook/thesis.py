@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import yaml
 
-from posebook.results import METRICS, Gap, compare, read_results, verdict
+from posebook.results import METRICS, Gap, compare, read_rows, verdict
 
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "thesis"
 
@@ -17,6 +17,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "book" / "thesis"
 class Claim(NamedTuple):
     """One gap that the thesis claims: `better` beats `worse` in `metric` of `experiment`.
 
+    A variant that was run for another experiment is named with it: "table-3.1/trans-reproj".
     thesis_gap: better - worse as printed, None where the thesis gives no number.
     """
 
@@ -35,6 +36,14 @@ class Claim(NamedTuple):
     def expected_sign(self) -> int:
         """Sign of better - worse if the claim holds."""
         return -1 if METRICS[self.metric].lower_is_better else 1
+
+    @property
+    def rows(self) -> tuple[str, str]:
+        """`better` and `worse` as "experiment/variant"."""
+        return tuple(
+            name if "/" in name else f"{self.experiment}/{name}"
+            for name in (self.better, self.worse)
+        )
 
 
 class Finding(NamedTuple):
@@ -74,8 +83,8 @@ def printed(table: str, variant: str, metric: str) -> float | None:
 
 def judge(claim: Claim, profile: str, folder: str | os.PathLike | None = None) -> Finding:
     """Set a claim against the results of one profile; `folder` as in `read_results`."""
-    runs = read_results(profile, claim.experiment, (claim.better, claim.worse), folder)
-    gap = compare(runs, claim.better, claim.worse, claim.metric)
+    runs = read_rows(profile, claim.rows, folder)
+    gap = compare(runs, *claim.rows, claim.metric)
     return Finding(gap, verdict(gap, claim.expected_sign), bool(runs["stale"].any()))
 
 

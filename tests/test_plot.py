@@ -2,6 +2,7 @@
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 
 from posebook import plot
@@ -111,3 +112,13 @@ def test_the_style_can_be_set():
     with matplotlib.rc_context():
         plot.use_style()
         assert plt.rcParams["axes.prop_cycle"].by_key()["color"][0] == plot.LEFT
+
+
+def test_every_seed_is_a_dot_and_the_mean_a_bar(ax):
+    runs = pd.DataFrame({"variant": ["a", "a", "b"], "mpjpe_mm": [50.0, 54.0, 100.0]})
+    plot.plot_seeds(ax, runs, {"first": "a", "second": "b", "absent": "c"}, "mpjpe_mm", log=True)
+    bar, dots, *_ = ax.lines
+    assert list(bar.get_xdata()) == [52, 52]
+    assert list(dots.get_xdata()) == [50, 54] and list(dots.get_ydata()) == [0, 0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second", "absent"]
+    assert ax.get_xscale() == "log" and ax.yaxis_inverted()

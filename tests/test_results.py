@@ -106,6 +106,26 @@ def test_results_read_as_a_table(tmp_path):
     assert (frame["p_mpjpe_mm"] == 45.7).all() and not frame["stale"].any()
 
 
+def test_rows_of_different_experiments_read_as_one_table(tmp_path):
+    for experiment, variant, seed in [
+        ("table-3.1", "trans-reproj", 1), ("table-3.1", "trans-reproj", 0),
+        ("table-3.1", "reproj", 0), ("table-3.2", "reslinear", 0),
+    ]:  # fmt: skip
+        record = make_record(experiment=experiment, variant=variant, seed=seed)
+        results.write_result(tmp_path, record)
+    asked = ["table-3.2/reslinear", "table-3.2/absent", "table-3.1/trans-reproj"]
+    frame = results.read_rows("smoke", asked, tmp_path)
+    assert list(zip(frame["variant"], frame["seed"], strict=True)) == [
+        ("table-3.2/reslinear", 0), ("table-3.1/trans-reproj", 0), ("table-3.1/trans-reproj", 1),
+    ]  # fmt: skip
+    assert results.compare(frame, asked[2], asked[0], "mpjpe_mm").mean == 0
+    for nothing in ([], ["table-3.3/absent"]):
+        frame = results.read_rows("smoke", nothing, tmp_path)
+        assert frame.empty and "stale" in frame
+    with pytest.raises(ValueError, match="'reproj' must be experiment/variant"):
+        results.read_rows("smoke", ["reproj"], tmp_path)
+
+
 def test_an_experiment_not_run_has_no_rows(tmp_path):
     frame = results.read_results("laptop", "table-3.1", folder=tmp_path)
     assert frame.empty and "stale" in frame
@@ -231,6 +251,19 @@ def test_the_gap_agrees_with_scipy():
     interval = stats.ttest_rel(a[:3], b).confidence_interval()
     np.testing.assert_allclose([paired.low, paired.high], [interval.low, interval.high])
     assert paired.n == 3 and paired.paired
+
+
+def test_a_ratio_does_not_depend_on_the_unit():
+    a, b = [50.0, 52.0, 51.0], [100.0, 104.0, 102.0]
+    factor = results.ratio(make_frame(a=a, b=b), "a", "b", "mpjpe_mm")
+    assert factor.mean == pytest.approx(0.5) and factor.low < 0.5 < factor.high
+    scaled = results.ratio(make_frame(a=np.multiply(a, 7), b=np.multiply(b, 7)), "a", "b",
+                           "mpjpe_mm")  # fmt: skip
+    np.testing.assert_allclose(scaled[:3], factor[:3])
+    inverse = results.ratio(make_frame(a=a, b=b), "b", "a", "mpjpe_mm")
+    np.testing.assert_allclose([1 / inverse.high, 1 / inverse.low], [factor.low, factor.high])
+    assert results.ratio(make_frame(a=a), "a", "b", "mpjpe_mm").n == 0
+    assert results.ratio(make_frame(a=a, b=b), "a", "b", "auc3d").n == 0
 
 
 def test_equal_runs_have_an_interval_of_no_width():
