@@ -13,10 +13,12 @@ import numpy as np
 import torch
 
 from posebook import lifting, results
+from posebook.camera import project
 from posebook.data.pairs import collect
 from posebook.data.records import ViewSequence
 from posebook.data.views import make_views
-from posebook.metrics import root_relative
+from posebook.metrics import mpjpe, root_relative
+from posebook.models.lifting import global_pose
 
 EXPERIMENT = "figure-3.5"
 ROWS = ("reproj", "reproj-adv", "trans-reproj")
@@ -72,17 +74,25 @@ def predictions(variant: str, profile: str, checkpoint: Path) -> dict:
     model.load_state_dict(state["parts"]["model"])
     sequences = make_views(size.size, row.split, row.noise)[1]
     views = collect(sequences)
-    predicted = lifting.predict(model, views)
     truth = root_relative(views.Y)
+    model.eval()
     starts = np.cumsum([0, *map(len, sequences)])
     poses, errors = [], []
     for kind, places in choose(sequences).items():
         for sequence, frame, view in places:
             at = int(starts[sequence]) + frame, view
-            errors.append(float((predicted[at] - truth[at]).norm(dim=-1).mean()) * 1000)
+            with torch.inference_mode():
+                Y, r = model(views.X[at][None])
+            seen = project(global_pose(Y, r))[0].double().numpy()
+            errors.append(float(mpjpe(Y[0], truth[at])) * 1000)
             poses.append(
-                _example(kind, sequences[sequence], frame, view, predicted[at], truth[at])
-                | {"mpjpe_mm": errors[-1]}
+                _example(kind, sequences[sequence], frame, view)
+                | {
+                    "projected_2d": np.round(sequences[sequence].cameras[view].pixels(seen), 1),
+                    "predicted_mm": torch.round(Y[0] * 1000).int(),
+                    "truth_mm": torch.round(truth[at] * 1000).int(),
+                    "mpjpe_mm": errors[-1],
+                }
             )
     return {
         "experiment": EXPERIMENT,
@@ -100,7 +110,7 @@ def predictions(variant: str, profile: str, checkpoint: Path) -> dict:
     }
 
 
-def _example(kind, sequence: ViewSequence, frame: int, view: int, predicted, truth) -> dict:
+def _example(kind: str, sequence: ViewSequence, frame: int, view: int) -> dict:
     return {
         "kind": kind,
         "subject": sequence.subject,
@@ -110,8 +120,6 @@ def _example(kind, sequence: ViewSequence, frame: int, view: int, predicted, tru
         "hidden_joints": int(sequence.occluded[frame, view].sum()),
         "joints_2d": np.round(sequence.joints_2d[frame, view], 1),
         "confidence": np.round(sequence.confidence[frame, view], 2),
-        "predicted_mm": torch.round(predicted * 1000).int(),
-        "truth_mm": torch.round(truth * 1000).int(),
     }
 
 
