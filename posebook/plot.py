@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MultipleLocator
+from matplotlib.ticker import LogLocator, MultipleLocator, NullFormatter
 from mpl_toolkits.mplot3d import Axes3D
 
 from posebook.camera import Camera
@@ -143,7 +143,11 @@ def plot_seeds(
             ax.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=color, linewidth=2)
         ax.plot(values, np.full(len(values), place), "o", color=color, markersize=5, alpha=0.7)
     ax.set(yticks=range(len(rows)), yticklabels=list(rows), ylim=(len(rows) - 0.5, -0.5))
-    ax.set_xscale("log" if log else "linear")
+    if log:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def plot_cameras(ax: Axes3D, cameras: Sequence[Camera], depth: float = 0.6, **line) -> None:
