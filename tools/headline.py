@@ -1,16 +1,22 @@
-"""Write the README's headline table from the published results.
+"""Write the README's headline table and picture from what is published.
 
     python tools/headline.py
 
-Everything between the two markers in README.md is replaced; a test compares the two.
+Everything between the two markers in README.md is replaced; a test compares the two. The picture
+is Figure 3.1c as the page on hard examples stored it.
 """
 
+import base64
 from pathlib import Path
+
+import nbformat
 
 from posebook.results import read_results, summary
 from posebook.thesis import printed
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+PICTURE = ROOT / "book" / "_static" / "figure-3-1c.png"
 START, END = "<!-- headline -->", "<!-- /headline -->"
 ROWS = {
     "reproj": "re-projection loss alone (eq. 3.2)",
@@ -44,8 +50,18 @@ def _mean(table, row: str) -> str:
     return f"{table.loc[row, 'mean']:.1f} ± {table.loc[row, 'std']:.1f}"
 
 
+def picture() -> bytes:
+    """The stored PNG of the figure fig-3-1c."""
+    notebook = nbformat.read(ROOT / "notebooks" / "ch03_14_hard_examples.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == "fig-3-1c":
+            return base64.b64decode(cell.outputs[0].data["image/png"])
+    raise ValueError("ch03_14_hard_examples.ipynb has no figure fig-3-1c; run `make notebooks`")
+
+
 def main() -> None:
-    """Replace the README's block."""
+    """Replace the README's block and picture."""
+    PICTURE.write_bytes(picture())
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(START)
     after = rest.split(END)[1]
