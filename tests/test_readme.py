@@ -37,11 +37,12 @@ def test_the_code_for_own_footage_runs(monkeypatch):
     monkeypatch.setattr(lifting, "PROFILES", smoke)
     first, second = human36m_rig("S1")[:2]
     rng = np.random.default_rng(0)
-    joints = rng.uniform(300, 700, (80, 2, 17, 2)).astype(np.float32)
+    joints = rng.uniform(300, 700, (2, 80, 17, 2)).astype(np.float32)
+    sure = np.ones((80, 17), dtype=np.float32)
     names = {
         "R": first.R, "T": first.T, "focal": first.focal, "principal": first.principal,
-        "resolution": first.resolution, "right": second, "joints_2d": joints,
-        "confidence": np.ones(joints.shape[:-1], dtype=np.float32),
+        "resolution": first.resolution, "right": second,
+        "joints_left": joints[0], "joints_right": joints[1], "sure_left": sure, "sure_right": sure,
     }  # fmt: skip
     for block in re.findall(r"```python\n(.*?)```", README, flags=re.S):
         exec(block, names)
