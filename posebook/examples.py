@@ -105,6 +105,7 @@ def predictions(variant: str, profile: str, checkpoint: Path) -> dict:
         "parameters": {"checkpoint": state["signature"]},
         "data_digest": results.data_digest({"test_X": views.X, "test_Y": views.Y}),
         "device": results.device_name("cpu"),
+        "modules": sorted({*results.imported_modules(), "posebook.examples"}),
         "steps": state["step"],
         "wall_seconds": 0.0,
     }
