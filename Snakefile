@@ -20,6 +20,8 @@ NOTEBOOK = "notebooks/ch03_06_training.ipynb"
 RUN = "{profile}/{experiment}/{variant}--seed{seed}"
 # Rows of Table 3.1 whose poses are drawn; as in posebook.examples, which would enter the digest.
 EXAMPLES = ("reproj", "reproj-adv", "trans-reproj")
+# Rows of Figure 3.6 that are trained to the letter, by posebook.literal; named here likewise.
+LITERAL = ("root-vector-plain", "root-vector-plain-pretrained")
 PROFILE = config.get("profile", "laptop")
 SEEDS = range(int(config.get("seeds", 3)))
 
@@ -49,6 +51,11 @@ rule all:
             for variant in variants
             for seed in SEEDS
         ],
+        [
+            f"runs/{PROFILE}/figure-3.6/{variant}--seed{seed}.done"
+            for variant in LITERAL
+            for seed in SEEDS
+        ],
         f"runs/{PROFILE}/figure-3.5.done",
 
 
@@ -69,6 +76,20 @@ rule train:
         "python tools/run_notebook.py {input} {output} -p profile {wildcards.profile}"
         " -p experiment {wildcards.experiment} -p variant {wildcards.variant}"
         " -p seed {wildcards.seed} -p out {params.result} {params.dataset} > {log} 2>&1"
+
+
+rule literal:
+    # Section 3.5 without our safeguards; a module of its own, see posebook/literal.py.
+    output:
+        touch("runs/{profile}/figure-3.6/{variant}--seed{seed}.done"),
+    params:
+        code=code_digest([*imported_modules(), "posebook.literal"]),
+    log:
+        "runs/{profile}/figure-3.6/{variant}--seed{seed}.log",
+    threads: 1
+    shell:
+        "python -m posebook.literal --profile {wildcards.profile}"
+        " --variant {wildcards.variant} --seed {wildcards.seed} > {log} 2>&1"
 
 
 rule examples:
