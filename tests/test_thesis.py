@@ -61,9 +61,10 @@ def test_the_doubt_about_arithmetic_is_justified():
 
 @pytest.mark.parametrize(("table", "row"), ROWS, ids=[f"{t}-{r['name']}" for t, r in ROWS])
 def test_rows_are_ours_or_cited_and_metrics_are_known(table, row):
-    known = {"name", "variant", "citation", "metrics", "parts", "doubtful", "note"}
+    known = {"name", "variant", "citation", "marks", "metrics", "parts", "doubtful", "note"}
     assert set(row) <= known
     assert ("variant" in row) != row.get("citation", False)
+    assert row.get("marks", "*") in ("*", "†", "*†")
     assert row["metrics"].keys() <= results.METRICS.keys()
     assert row.get("parts", {}).keys() <= row["metrics"].keys()
     places = {"average", "columns", *TABLES[table].get("parts", [])}
