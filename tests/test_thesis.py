@@ -134,6 +134,9 @@ def test_a_printed_gap_is_the_difference_of_printed_numbers(claim):
     if worse == "triangulated-labels":  # ours; the thesis cites a method that trains on such labels
         rows = {row["name"]: row["metrics"] for row in TABLES["table-3.3"]["rows"]}
         values[1] = rows["Kocabas et al. CVPR'19"][claim.metric]
+    if None in values:
+        assert claim.thesis_gap is None
+        return
     assert claim.thesis_gap == pytest.approx(values[0] - values[1], abs=0.01)
     assert claim.thesis_gap * claim.expected_sign > 0
 
