@@ -32,7 +32,8 @@ def numbered(
     if any(len(line) != len(header) for line in lines):
         raise ValueError(f"table {name!r}: every row must have {len(header)} cells, as its header")
     body = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-    return f"```{{table}} {title}\n:name: {name}\n\n{body}\n```"
+    # A fence of backticks must not have any in its title.
+    return f"~~~{{table}} {title}\n:name: {name}\n\n{body}\n~~~"
 
 
 def published(

@@ -25,8 +25,8 @@ def make_runs(stale=False, **values):
 def test_a_numbered_table_is_a_directive_with_a_label():
     text = tables.numbered("Errors", "tab-errors", ["row", "mm"], [["a", 1], ["b", "2"]])
     assert text.splitlines() == [
-        "```{table} Errors", ":name: tab-errors", "",
-        "| row | mm |", "| --- | ---: |", "| a | 1 |", "| b | 2 |", "```",
+        "~~~{table} Errors", ":name: tab-errors", "",
+        "| row | mm |", "| --- | ---: |", "| a | 1 |", "| b | 2 |", "~~~",
     ]  # fmt: skip
     assert "| --- | --- |" in tables.numbered("t", "n", ["a", "b"], [], align="ll")
     with pytest.raises(ValueError, match="'tab-errors': every row must have 2 cells"):
