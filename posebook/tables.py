@@ -16,6 +16,7 @@ from posebook.thesis import printed
 
 NOT_RUN = "not run"
 PUBLISHED = ("laptop", "gpu", "paper")
+_NBSP = "\u00a0"  # an interval is not broken over two lines
 
 
 def numbered(
@@ -55,7 +56,7 @@ def value(runs: pd.DataFrame, row: str, metric: str, digits: int = 1) -> str:
         return NOT_RUN
     spread = summary(mine, metric).loc[row]
     text = f"{spread['mean']:,.{digits}f}"
-    text += f" ± {spread['high'] - spread['mean']:,.{digits}f}" if spread["n"] > 1 else " (1 seed)"
+    text += f"{_NBSP}±{_NBSP}{spread['high'] - spread['mean']:,.{digits}f}" if spread["n"] > 1 else " (1 seed)"
     return text + (" (stale)" if mine["stale"].any() else "")
 
 
@@ -77,7 +78,7 @@ def interval(gap: Gap, digits: int = 1, sign: bool = True) -> str:
     show = signed if sign else (lambda number, places: f"{number:,.{places}f}")
     if math.isnan(gap.low):
         return f"{show(gap.mean, digits)} (no interval yet)"
-    return f"{show(gap.mean, digits)} [{show(gap.low, digits)}, {show(gap.high, digits)}]"
+    return f"{show(gap.mean, digits)} [{show(gap.low, digits)},{_NBSP}{show(gap.high, digits)}]"
 
 
 def beside_the_thesis(
