@@ -56,7 +56,8 @@ def value(runs: pd.DataFrame, row: str, metric: str, digits: int = 1) -> str:
         return NOT_RUN
     spread = summary(mine, metric).loc[row]
     text = f"{spread['mean']:,.{digits}f}"
-    text += f"{_NBSP}±{_NBSP}{spread['high'] - spread['mean']:,.{digits}f}" if spread["n"] > 1 else " (1 seed)"
+    half = f"{_NBSP}±{_NBSP}{spread['high'] - spread['mean']:,.{digits}f}"
+    text += half if spread["n"] > 1 else " (1 seed)"
     return text + (" (stale)" if mine["stale"].any() else "")
 
 
