@@ -104,6 +104,23 @@ def test_a_run_killed_over_and_over_ends_with_the_same_bits(path, whole):
 def test_a_checkpoint_changes_nothing(path, whole):
     problem = Problem()
     assert problem.fit(path) == whole[0] and same(weights(problem), whole[1])
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_checkpoint_appears_at_once_or_not_at_all(path, monkeypatch):
+    """A process may die between writing and renaming: the old file must be whole until then."""
+    with pytest.raises(Killed):
+        Problem(kill_at=8).fit(path)
+    before, found = path.read_bytes(), []
+
+    def die(source, target):
+        found.append(Path(target).read_bytes())
+        raise Killed
+
+    monkeypatch.setattr(training.os, "replace", die)
+    with pytest.raises(Killed):
+        Problem().fit(path)
+    assert found == [before] and path.read_bytes() == before
 
 
 def test_a_finished_run_is_not_run_again(path, whole):
