@@ -67,6 +67,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	network is out of reach (behind a proxy, set HTTPS_PROXY). Run the same command again to go on."; exit 1; }
 	@touch $@
 
+# A progress bar in a stored page would be a widget, which loads its script from the network.
+executed notebooks: export TQDM_DISABLE := 1
 executed: $(EXECUTED)
 
 _build/executed/notebooks/%.ipynb: notebooks/%.ipynb $(CODE) $(NUMBERS)
