@@ -21,7 +21,7 @@ NUMBERS := $(shell find book/results book/thesis -type f 2>/dev/null)
 PAGES := $(shell find book -type f) _config.yml _toc.yml
 JUPYTER_BOOK := jupyter-book build -q -W -n --keep-going --all
 STRIP := nbstripout --keep-output --keep-count --keep-id --extra-keys "metadata.papermill \
-  cell.metadata.papermill cell.metadata.execution metadata.language_info.version"
+  cell.metadata.papermill cell.metadata.execution metadata.language_info.version metadata.widgets"
 
 help:  ## print the targets
 	@echo "make TARGET"; grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -67,13 +67,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	network is out of reach (behind a proxy, set HTTPS_PROXY). Run the same command again to go on."; exit 1; }
 	@touch $@
 
-# A progress bar in a stored page would be a widget, which loads its script from the network.
-executed notebooks: export TQDM_DISABLE := 1
 executed: $(EXECUTED)
 
 _build/executed/notebooks/%.ipynb: notebooks/%.ipynb $(CODE) $(NUMBERS)
 	@mkdir -p _build/running $(@D); echo "== running $<"
 	@papermill --no-progress-bar --log-level WARNING --cwd notebooks $< _build/running/$*.ipynb
+	@$(STRIP) _build/running/$*.ipynb  # also of widgets' states, whose scripts come from the network
 	@mv _build/running/$*.ipynb $@
 
 _build/html/.checked: $(EXECUTED) $(PAGES)
