@@ -22,6 +22,15 @@ RUN = "{profile}/{experiment}/{variant}--seed{seed}"
 EXAMPLES = ("reproj", "reproj-adv", "trans-reproj")
 # Rows of Figure 3.6 that are trained to the letter, by posebook.literal; named here likewise.
 LITERAL = ("root-vector-plain", "root-vector-plain-pretrained")
+# Rows that take Table 3.3 apart, by posebook.ablation.
+ABLATION = (
+    "triangulated-root",
+    "global-labels",
+    "lambda-3",
+    "triangulated-root-target-strong-occlusion",
+    "triangulated-labels-weighted-strong-occlusion",
+    "supervised-strong-occlusion",
+)
 PROFILE = config.get("profile", "laptop")
 SEEDS = range(int(config.get("seeds", 3)))
 
@@ -54,6 +63,11 @@ rule all:
         [
             f"runs/{PROFILE}/figure-3.6/{variant}--seed{seed}.done"
             for variant in LITERAL
+            for seed in SEEDS
+        ],
+        [
+            f"runs/{PROFILE}/ablation-3.3/{variant}--seed{seed}.done"
+            for variant in ABLATION
             for seed in SEEDS
         ],
         f"runs/{PROFILE}/figure-3.5.done",
@@ -89,6 +103,19 @@ rule literal:
     threads: 1
     shell:
         "python -m posebook.literal --profile {wildcards.profile}"
+        " --variant {wildcards.variant} --seed {wildcards.seed} > {log} 2>&1"
+
+
+rule ablation:
+    output:
+        touch("runs/{profile}/ablation-3.3/{variant}--seed{seed}.done"),
+    params:
+        code=code_digest([*imported_modules(), "posebook.ablation"]),
+    log:
+        "runs/{profile}/ablation-3.3/{variant}--seed{seed}.log",
+    threads: 1
+    shell:
+        "python -m posebook.ablation --profile {wildcards.profile}"
         " --variant {wildcards.variant} --seed {wildcards.seed} > {log} 2>&1"
 
 
