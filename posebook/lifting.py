@@ -6,7 +6,7 @@ both and a seed into one result record.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,10 @@ from posebook.models.lifting import LiftingNetwork, global_pose
 from posebook.skeleton import H36M, PCK3D_JOINTS
 from posebook.training import Curves, EpochOrder, draw, fit, only_run_in, seeded
 
-DATASETS = (SOURCE,)
+# The official ones are read by posebook.data.official from files that the reader holds: Human3.6M
+# with detected or with true 2D joints, MPI-INF-3DHP.
+DATASETS = (SOURCE, "human36m", "human36m-gt", "mpi-inf-3dhp")
+LAMBDA = {"mpi-inf-3dhp": 1.5}  # of equation 3.7; 1 elsewhere (section 3.6.2)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Variant:
     triangulated detections). views: "real", or 8 virtual cameras more whose 2D poses are the
     "virtual" projections of the true 3D, or of "triangulated" detections. cameras: "known" or
     "recovered" from the detections. label_weights: confidences in the triangulation of labels.
+    lam: lambda of equation 3.7.
     """
 
     loss: str = "trans-reproj"
@@ -50,6 +54,7 @@ class Variant:
     noise: str = "full"
     split: str = "subjects"
     label_weights: bool = False
+    lam: float = 1.0
 
 
 _TRANS = Variant()
@@ -111,7 +116,10 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Profile:
-    """How large an experiment is. `steps` of training, after `pretraining_steps` of eq. 3.6."""
+    """How large an experiment is. `steps` of training, after `pretraining_steps` of eq. 3.6.
+
+    epochs, pretraining_epochs: where above 0 they set the steps, by the size of the data.
+    """
 
     size: ViewsSize
     width: int
@@ -124,6 +132,8 @@ class Profile:
     frames: int
     critic_width: int
     evaluations: int = 20
+    epochs: int = 0
+    pretraining_epochs: int = 0
 
 
 PROFILES: dict[str, Profile] = {
@@ -131,7 +141,12 @@ PROFILES: dict[str, Profile] = {
     "laptop": Profile(ViewsSize(32, 27), 128, 0.0, 256, 3500, 300, 4e-3, "one-cycle", 27, 128),
     # The thesis' sizes: 300 epochs of 225 batches of 1024 instants after 20 epochs of pre-training.
     "gpu": Profile(ViewsSize(48, 64), 1024, 0.25, 1024, 67500, 4500, 1e-3, "thirds", 243, 1000),
-}
+    # The same on data of any size, such as the official sets.
+    "paper": Profile(
+        ViewsSize(48, 64), 1024, 0.25, 1024, 67500, 4500, 1e-3, "thirds", 243, 1000,
+        epochs=300, pretraining_epochs=20,
+    ),
+}  # fmt: skip
 
 # Of the critic's score beside L_reproj in squared focal lengths; of 1e-3, 3e-3 and 3e-2 the one
 # with the smallest error on training people after 1,200 steps.
@@ -147,12 +162,14 @@ def settings(profile: str, variant: str, dataset: str = SOURCE) -> tuple[Profile
     ):  # fmt: skip
         if name not in known:
             raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(known)}")
-    return PROFILES[profile], VARIANTS[variant]
+    return PROFILES[profile], replace(VARIANTS[variant], lam=LAMBDA.get(dataset, 1.0))
 
 
-def load(profile: Profile, variant: Variant, device="cpu") -> tuple[Views, Views]:
+def load(
+    profile: Profile, variant: Variant, device="cpu", dataset: str = SOURCE
+) -> tuple[Views, Views]:
     """Training and test views of a variant. The data is the same for every seed of training."""
-    train, test = make_views(profile.size, variant.split, variant.noise)
+    train, test = _sequences(profile, variant, dataset)
     if variant.views != "real":
         train = [add_virtual_views(s, from_truth=variant.views == "virtual") for s in train]
     views = collect(train, device)
@@ -161,6 +178,15 @@ def load(profile: Profile, variant: Variant, device="cpu") -> tuple[Views, Views
     if variant.cameras == "recovered":
         views = recover_rigs(views, train)
     return views, collect(test, device)
+
+
+def _sequences(profile: Profile, variant: Variant, dataset: str):
+    if dataset == SOURCE:
+        return make_views(profile.size, variant.split, variant.noise)
+    # Imported only here: a change of the official readers must not outdate the embedded results.
+    from posebook.data import official
+
+    return official.load_views(dataset)
 
 
 def build(profile: Profile, variant: Variant) -> LiftingNetwork:
@@ -209,7 +235,7 @@ def pair_loss(
     )
     with torch.no_grad():
         near = (transform(G1, *there)[..., 2] < losses.Z_MIN).float().mean()
-    return losses.total(reproj, t_reproj), {"clamped_share": near}, Y
+    return losses.total(reproj, t_reproj, variant.lam), {"clamped_share": near}, Y
 
 
 def predict(model: LiftingNetwork, views: Views, chunk: int = 4096) -> Tensor:
@@ -248,6 +274,9 @@ def evaluate(model: LiftingNetwork, views: Views) -> tuple[dict[str, float], dic
         overall[name] = float(np.mean(list(means.values())))
         for action, mean in means.items():
             per_action.setdefault(action, {})[name] = mean
+    target = metrics.root_relative(views.Y)
+    overall["pck3d_150"] = float(metrics.pck3d(predicted, target).mean())
+    overall["auc3d"] = float(metrics.auc3d(predicted, target).mean())
     overall["bone_length_error_mm"] = 1000 * float(_bone_spread(predicted, views))
     return overall, per_action
 
@@ -382,18 +411,26 @@ def run(
     folder: the run's own folder for checkpoints; a second process in it is refused.
     """
     size, row = settings(profile, variant, dataset)
-    lock = only_run_in(folder) if folder else None
-    try:
+    with only_run_in(folder):
         return _run(size, row, profile, variant, seed, dataset, experiment, folder, device)
-    finally:
-        if lock:
-            lock.release()
+
+
+def in_steps(profile: Profile, instants: int) -> Profile:
+    """A profile whose epochs, if it counts in them, are steps over data of so many instants."""
+    if not profile.epochs:
+        return profile
+    epoch = max(1, instants // profile.batch)
+    return replace(
+        profile, steps=profile.epochs * epoch,
+        pretraining_steps=profile.pretraining_epochs * epoch,
+    )  # fmt: skip
 
 
 def _run(size, row, profile, variant, seed, dataset, experiment, folder, device):
     seeded(seed)
     model = build(size, row).to(device)
-    views, test = load(size, row, device)
+    views, test = load(size, row, device, dataset)
+    size = in_steps(size, len(views))
     modules = results.imported_modules()
     digest = results.code_digest(modules)
 

@@ -51,7 +51,8 @@ def pair_weights(w1: Tensor, w2: Tensor, weight: str) -> tuple[Tensor, Tensor]:
     if weight not in WEIGHTS:
         raise ValueError(f"unknown confidence weight {weight!r}; known: {', '.join(WEIGHTS)}")
     if weight == "source":
-        return w1, w2
+        # As printed, but for a label that was not found: its coordinates mean nothing.
+        return w1 * (w2 > 0), w2 * (w1 > 0)
     if weight == "target":
         return w2, w1
     if weight == "product":

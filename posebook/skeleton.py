@@ -77,7 +77,45 @@ H36M = JointSet(
     ),
 )  # fmt: skip
 
-JOINT_SETS = {H36M.name: H36M}
+# The three sets of chapter 2, in the orders of their data sets. Penn Action's published names call
+# its second joint a left shoulder; in the pictures it is the person's right one, and so it is here.
+JHMDB = JointSet(
+    name="jhmdb15",
+    names=(
+        "Neck", "Belly", "Face", "RShoulder", "LShoulder", "RHip", "LHip", "RElbow", "LElbow",
+        "RKnee", "LKnee", "RWrist", "LWrist", "RAnkle", "LAnkle",
+    ),
+    parent_names=(
+        "Belly", "", "Neck", "Neck", "Neck", "Belly", "Belly", "RShoulder", "LShoulder",
+        "RHip", "LHip", "RElbow", "LElbow", "RKnee", "LKnee",
+    ),
+)  # fmt: skip
+
+PENN = JointSet(
+    name="penn13",
+    names=(
+        "Head", "RShoulder", "LShoulder", "RElbow", "LElbow", "RWrist", "LWrist", "RHip", "LHip",
+        "RKnee", "LKnee", "RAnkle", "LAnkle",
+    ),
+    parent_names=(
+        "", "Head", "Head", "RShoulder", "LShoulder", "RElbow", "LElbow", "RShoulder",
+        "LShoulder", "RHip", "LHip", "RKnee", "LKnee",
+    ),
+)  # fmt: skip
+
+MPII = JointSet(
+    name="mpii16",
+    names=(
+        "RAnkle", "RKnee", "RHip", "LHip", "LKnee", "LAnkle", "Pelvis", "Thorax", "UpperNeck",
+        "HeadTop", "RWrist", "RElbow", "RShoulder", "LShoulder", "LElbow", "LWrist",
+    ),
+    parent_names=(
+        "RKnee", "RHip", "Pelvis", "Pelvis", "LHip", "LKnee", "", "Pelvis", "Thorax",
+        "UpperNeck", "RElbow", "RShoulder", "Thorax", "Thorax", "LShoulder", "LElbow",
+    ),
+)  # fmt: skip
+
+JOINT_SETS = {s.name: s for s in (H36M, JHMDB, PENN, MPII)}
 
 # The 14 joints over which MPI-INF-3DHP's official PCK and AUC are taken: all but the root, the
 # spine and the face, whose definitions differ between data sets.

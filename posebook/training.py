@@ -7,7 +7,8 @@ optimisers, dropout's random state, curves), and on a CPU a resumed run ends wit
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -54,12 +55,15 @@ class EpochOrder:
         return self._order[at * self.size : (at + 1) * self.size]
 
 
-def rate(schedule: str, progress: float) -> float:
+def rate(schedule: str | Sequence[float], progress: float) -> float:
     """Factor of the learning rate at `progress` in [0, 1).
 
     "one-cycle": up in the first fifth, down along a cosine (Smith 2018); "thirds": a tenth after
-    each third, as in section 3.6.2; "constant".
+    each third, as in section 3.6.2; "constant"; or a sequence of shares of the whole run, after
+    each of which the rate drops to a tenth: (90 / 140, 120 / 140) in section 2.8.2.
     """
+    if not isinstance(schedule, str):
+        return 0.1 ** sum(progress >= share for share in schedule)
     if schedule == "one-cycle":
         if progress < 0.2:
             return 0.04 + 0.96 * progress / 0.2
@@ -77,7 +81,9 @@ def fit(
     *,
     steps: int,
     learning_rate: float,
-    schedule: str = "one-cycle",
+    schedule: str | Sequence[float] = "one-cycle",
+    slow: Sequence[nn.Parameter] = (),
+    slow_factor: float = 0.1,
     max_norm: float | None = None,
     before_step: Callable[[int], Mapping[str, Tensor]] | None = None,
     evaluate: Callable[[], Mapping[str, float]] | None = None,
@@ -91,6 +97,9 @@ def fit(
 ) -> Curves:
     """Minimise `loss(step) -> (loss, logs)` over `steps` steps of Adam; returns the curves.
 
+    Parameters that need no gradient (a frozen encoder) are left alone.
+
+    slow: parameters whose learning rate is `slow_factor` of the others', such as pre-trained ones.
     max_norm: clip the gradient to this norm; one joint near the pole of eq. 3.1 otherwise spoils
     Adam's running means for a thousand steps.
     before_step: updates what is trained beside the model (a critic) and returns its logs.
@@ -101,7 +110,8 @@ def fit(
     Raises FloatingPointError if the loss stops being finite, ValueError for a foreign checkpoint,
     OSError (one sentence, the previous checkpoint intact) if a checkpoint cannot be written.
     """
-    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.Adam(_groups(trained, slow, slow_factor), lr=learning_rate, fused=True)
     parts = {"model": model, "optimiser": optimiser, **(companions or {})}
     curves: Curves = {}
     start = saved = _resume(checkpoint, signature, parts, curves)
@@ -111,13 +121,13 @@ def fit(
         for step in range(start, steps):
             model.train()
             for group in optimiser.param_groups:
-                group["lr"] = learning_rate * rate(schedule, step / steps)
+                group["lr"] = learning_rate * group["factor"] * rate(schedule, step / steps)
             logs = dict(before_step(step)) if before_step else {}
             value, more = loss(step)
             optimiser.zero_grad(set_to_none=True)
             value.backward()
             if max_norm:
-                nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+                nn.utils.clip_grad_norm_(trained, max_norm)
             optimiser.step()
             for name, number in {"loss": value, **more, **logs}.items():
                 sums[name] = sums.get(name, 0) + number.detach()
@@ -136,6 +146,15 @@ def fit(
                 _save(checkpoint, signature, step + 1, parts, curves)
                 saved = step + 1
     return curves
+
+
+def _groups(trained: Sequence[nn.Parameter], slow: Sequence[nn.Parameter], factor: float):
+    slow_ones = {id(parameter) for parameter in slow}
+    groups = [
+        {"params": [p for p in trained if id(p) not in slow_ones], "factor": 1.0},
+        {"params": [p for p in trained if id(p) in slow_ones], "factor": factor},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def _due(step: int, every: int, steps: int) -> bool:
@@ -190,15 +209,19 @@ def _resume(path: Path | None, signature: str, parts: Mapping, curves: Curves) -
     if path is None or not path.exists():
         return 0
     try:
-        state = torch.load(path, weights_only=True)
+        # To the processor first: a run that began on a card may go on without one.
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        belongs_to = state["signature"]
     except Exception as error:
+        # The first words do: torch goes on with a page of advice.
         raise ValueError(
-            f"checkpoint {path} is damaged ({error}); delete it and run again"
+            f"checkpoint {path} is damaged, or no checkpoint ({_first_words(error)}); "
+            "delete it and run again"
         ) from error
-    if state["signature"] != signature:
+    if belongs_to != signature:
         raise ValueError(
             f"checkpoint {path} belongs to a run with other parameters; delete it or use another "
-            f"folder (its run: {state['signature']}; this run: {signature})"
+            f"folder (its run: {belongs_to}; this run: {signature})"
         )
     for name, part in parts.items():
         part.load_state_dict(state["parts"][name])
@@ -209,11 +232,20 @@ def _resume(path: Path | None, signature: str, parts: Mapping, curves: Curves) -
     return state["step"]
 
 
-def only_run_in(folder: Path) -> FileLock:
-    """A lock on a run's folder, to be used with `with`: two runs must not share checkpoints.
+def _first_words(error: Exception) -> str:
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= 100 else words[:100] + " …"
 
-    Raises RuntimeError at once if another process holds it.
+
+@contextmanager
+def only_run_in(folder: Path | None) -> Iterator[None]:
+    """Hold a run's folder, with `with`: two runs must not share checkpoints. None: no folder.
+
+    Raises RuntimeError at once if another run holds it.
     """
+    if folder is None:
+        yield
+        return
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
@@ -222,4 +254,7 @@ def only_run_in(folder: Path) -> FileLock:
         raise RuntimeError(
             f"another process is running in {folder}; wait for it, or choose another folder"
         ) from error
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()

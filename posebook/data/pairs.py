@@ -139,7 +139,8 @@ def _rays(sequence: ViewSequence) -> np.ndarray:
         fill_missing(c.rays(sequence.joints_2d[:, v].astype(np.float64)), sequence.confidence[:, v])
         for v, c in enumerate(sequence.cameras)
     ]
-    return np.stack(rays, axis=1)
+    # Computed in double precision, kept in single: a million and a half poses must fit.
+    return np.stack(rays, axis=1, dtype=np.float32, casting="same_kind")
 
 
 def fill_missing(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
@@ -171,9 +172,12 @@ def _camera_frame(sequences, device) -> Tensor | None:
     if any(s.joints_3d is None for s in sequences):
         return None
     points = [
-        np.stack([c.to_camera(s.joints_3d.astype(np.float64)) for c in s.cameras], axis=1)
+        np.stack(
+            [c.to_camera(s.joints_3d.astype(np.float64)) for c in s.cameras],
+            axis=1, dtype=np.float32, casting="same_kind",
+        )
         for s in sequences
-    ]
+    ]  # fmt: skip
     return to_tensor(np.concatenate(points), device)
 
 

@@ -1,6 +1,8 @@
 """The records that all data modules return, so that no chapter knows where its data came from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -77,3 +79,79 @@ def stack_views(source: str, views: list[np.ndarray]) -> np.ndarray:
             "cut them to the frames that all cameras share"
         )
     return np.stack(views, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """N pictures of one person each.
+
+    pictures: N files, or N arrays (H, W, 3) of uint8, RGB. joints: (N, J, 2) pixels, 0 the centre
+    of the first. visible: (N, J) whether the joint can be seen. annotated: (N, J) whether its place
+    is known at all; None: everywhere. box: (N, 4) the person as x1, y1, x2, y2, pixels.
+    """
+
+    pictures: Sequence[np.ndarray | Path]
+    joints: np.ndarray
+    visible: np.ndarray
+    box: np.ndarray
+    joint_set: str
+    split: str
+    source: str = "unnamed"
+    annotated: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        _check_pictures(self, self.source)
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+@dataclass(frozen=True, eq=False)
+class VideoClip:
+    """One person in T consecutive frames; the fields of `ImageSet` with time in place of N.
+
+    name: of the clip in its data set. action, subject, fps: as far as the data set tells.
+    """
+
+    pictures: Sequence[np.ndarray | Path]
+    joints: np.ndarray
+    visible: np.ndarray
+    box: np.ndarray
+    joint_set: str
+    split: str
+    name: str
+    action: str
+    subject: str = ""
+    fps: float = 25.0
+    source: str = "unnamed"
+    annotated: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        _check_pictures(self, f"{self.source}: {self.name}")
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+def _check_pictures(record: ImageSet | VideoClip, where: str) -> None:
+    """Raise a ValueError that names the record and the field if the fields do not fit."""
+    N, J = len(record.pictures), len(joint_set(record.joint_set))
+    if N == 0:
+        raise ValueError(f"{where}: pictures must be at least one, there is none")
+    shapes = {"joints": (N, J, 2), "visible": (N, J), "box": (N, 4)}
+    if record.annotated is not None:
+        shapes["annotated"] = (N, J)
+    for field, shape in shapes.items():
+        array = getattr(record, field)
+        if array.shape != shape:
+            raise ValueError(f"{where}: {field} must be {shape}, got {array.shape}")
+        bad = np.argwhere(~np.isfinite(array))
+        if len(bad):
+            index = tuple(int(i) for i in bad[0])
+            raise ValueError(f"{where}: {field} is not finite at index {index}")
+    empty = np.flatnonzero((record.box[:, 2:] <= record.box[:, :2]).any(axis=1))
+    if len(empty):
+        raise ValueError(
+            f"{where}: box {record.box[empty[0]].tolist()} of frame {int(empty[0])} has no area; "
+            "it must be x1, y1, x2, y2 with x2 > x1 and y2 > y1"
+        )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posebook.camera import Camera
-from posebook.data.records import ViewSequence, stack_views
+from posebook.data.records import ImageSet, VideoClip, ViewSequence, stack_views
 
 T, V, J = 4, 3, 17
 
@@ -97,3 +97,49 @@ def test_views_of_different_length_are_refused():
     views = [np.zeros((length, J, 2)) for length in (100, 100, 98)]
     with pytest.raises(ValueError, match=r"take.npz: .*same frames, got \[100, 100, 98\] .*; cut"):
         stack_views("take.npz", views)
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def pictures(**changes) -> dict:
+    good = dict(
+        pictures=[np.zeros((24, 32, 3), np.uint8)] * T,
+        joints=np.full((T, 13, 2), 5.0), visible=np.ones((T, 13), bool),
+        box=np.tile([2.0, 3.0, 20.0, 22.0], (T, 1)), joint_set="penn13", split="train",
+        source="Penn",
+    )  # fmt: skip
+    return good | changes
+
+
+def clip(**changes) -> VideoClip:
+    return VideoClip(**pictures(name="0007", action="squat") | changes)
+
+
+def test_good_pictures_and_clips_are_accepted():
+    assert len(ImageSet(**pictures())) == len(clip()) == T
+    assert len(clip(annotated=np.ones((T, 13), bool))) == T
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(pictures=[]), "pictures must be at least one"),
+        (dict(joints=np.zeros((T, 15, 2))), r"joints must be \(4, 13, 2\), got \(4, 15, 2\)"),
+        (dict(visible=np.ones((T, 12))), r"visible must be \(4, 13\)"),
+        (dict(annotated=np.ones((1, 13))), r"annotated must be \(4, 13\)"),
+        (dict(box=np.full((T, 4), np.nan)), r"box is not finite at index \(0, 0\)"),
+        (dict(box=np.tile([2.0, 3.0, 2.0, 9.0], (T, 1))), r"box \[2.0, 3.0, 2.0, 9.0\] of frame 0"),
+        (dict(joint_set="penn14"), "unknown joint set 'penn14'"),
+    ],
+)
+def test_bad_pictures_are_refused_with_record_and_field(changes, message):
+    with pytest.raises(ValueError, match=message):
+        ImageSet(**pictures(**changes))
+    with pytest.raises(ValueError, match=message):
+        clip(**changes)
+
+
+def test_the_refusal_names_the_clip():
+    with pytest.raises(ValueError, match="^Penn: 0007: pictures"):
+        clip(pictures=[])
