@@ -36,11 +36,9 @@ class Augmentation:
     scale: Tensor
     flip: Tensor
 
-    def repeat(self, frames: int) -> "Augmentation":
-        """The draws for `frames` frames of each window, one window after the other."""
-        return Augmentation(
-            *(part.repeat_interleave(frames) for part in (self.rotation, self.scale, self.flip))
-        )
+    def __getitem__(self, rows: Tensor) -> "Augmentation":
+        """The draws of some rows; a row may be asked for several times."""
+        return Augmentation(self.rotation[rows], self.scale[rows], self.flip[rows])
 
 
 def draw_augmentation(n: int, generator: torch.Generator) -> Augmentation:

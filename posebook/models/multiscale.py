@@ -3,7 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-from posebook.models.base import Branches, Decoder, Pyramid, Regressor, convolution
+from posebook.models.base import (
+    BaseNetwork,
+    Branches,
+    Decoder,
+    Pyramid,
+    Regressor,
+    convolution,
+    load_matching,
+)
 from posebook.models.tce import TCE
 
 FRONTS = ("none", "pyramid", "single", "same", "multi")
@@ -15,7 +23,7 @@ class VideoNetwork(nn.Module):
 
     front: what stands between encoder and TCE module. "none" and "pyramid" have no TCE module and
     are the base network without and with the pyramid of section 2.4, frame by frame. "single":
-    point-wise reduction to a quarter of the channels, one TCE module. "same" and "multi": four
+    point-wise reduction to 1 / reduce of the channels, one TCE module. "same" and "multi": four
     kernels behind the reduction, all alike (SS) or with growing dilations (MS), and four modules.
     directions: 1 for the past alone, 2 for past and future. separate: weights of their own for
     the future. residual: add the target's X to the enhanced map of the four-module forms.
@@ -30,6 +38,7 @@ class VideoNetwork(nn.Module):
         front: str = "multi",
         directions: int = 2,
         dilations: tuple[int | None, ...] = (None, 1, 2, 4),
+        reduce: int = 4,
         head: str = "heatmap",
         separate: bool = False,
         residual: bool = False,
@@ -47,20 +56,28 @@ class VideoNetwork(nn.Module):
         elif front == "pyramid":
             self.front = Pyramid(channels, dilations)
         elif front == "single":
-            out = channels // 4
+            out = channels // reduce
             self.front = convolution(channels, out, 1)
         else:
             self.front = Branches(channels, SAME if front == "same" else dilations)
         self.tce = self.tce_after = None
         if front in ("single", "same", "multi"):
             scales = 1 if front == "single" else 4
-            self.tce = TCE(channels // 4, scales, **tce)
+            self.tce = TCE(out // scales, scales, **tce)
             if directions == 2 and separate:
-                self.tce_after = TCE(channels // 4, scales, **tce)
+                self.tce_after = TCE(out // scales, scales, **tce)
         if head == "heatmap":
             self.decoder = Decoder(out, decoder_width, joints)
         else:
             self.decoder = Regressor(out, joints)
+
+    def start_from(self, base: BaseNetwork) -> None:
+        """Take every weight of the base network that fits: pyramid, branches and decoder."""
+        load_matching(self.decoder, base.decoder.state_dict())
+        branches = base.pyramid.branches
+        same_part = {Pyramid: base.pyramid, Branches: branches, nn.Sequential: branches.reduce}
+        if type(self.front) in same_part:
+            load_matching(self.front, same_part[type(self.front)].state_dict())
 
     def prepare(self, X: Tensor) -> tuple[Tensor, Tensor | None]:
         """What is needed of each frame, whichever windows it is in: maps and input gates."""
