@@ -48,7 +48,7 @@ class Report:
         lines += _section("counts", [_count(*count) for count in self.counts])
         lines += _section("notes", self.notes)
         lines += _section("problems", [f"{what}\n    -> {todo}" for what, todo in self.problems])
-        lines.append("All as it should be." if self.status == 0 else "Something is missing or wrong, see above.")
+        lines.append("Something is missing or wrong." if self.status else "All as it should be.")
         return "\n".join(lines)
 
 

@@ -27,6 +27,14 @@ MOST_INSTRUCTIONS = 5_000_000  # the largest real file has some ten thousand
 MOST_RATIO = 200  # of compression; poses reach 5, a bomb a thousand
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")  # NumPy 1 and NumPy 2
 _NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
+_ADMITTED = {
+    **{(module, name): name for module in _MULTIARRAY for name in ("_reconstruct", "scalar")},
+    **{(module, "_frombuffer"): "_frombuffer" for module in _NUMERIC},
+    **{("numpy", name): name for name in ("ndarray", "dtype")},
+    **{(module, "bytes"): "bytes" for module in ("builtins", "__builtin__")},  # Python 2's b""
+    ("_codecs", "encode"): "encode",
+    ("collections", "OrderedDict"): "dict",
+}
 _SIMPLE = re.compile(r"[fiub](1|2|4|8)|[US]\d{1,5}|O8?")
 _DAMAGE = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, EOFError,
@@ -296,16 +304,12 @@ def _key(key: object) -> object:
 
 def _admit(module: str, name: str) -> _Name:
     """The short name of a function or class that arrays need; all others are refused."""
-    known = {("numpy", "ndarray"): "ndarray", ("numpy", "dtype"): "dtype",
-             ("_codecs", "encode"): "encode", ("collections", "OrderedDict"): "dict"}  # fmt: skip
-    known |= {(m, n): n for m in _MULTIARRAY for n in ("_reconstruct", "scalar")}
-    known |= {(m, "_frombuffer"): "_frombuffer" for m in _NUMERIC}
-    if (module, name) not in known:
+    if (module, name) not in _ADMITTED:
         raise _Refused(
             f"its pickle asks for {module[:60]}.{name[:60]}, but arrays and plain "
             "containers need no such thing; the file may be hostile and is not opened"
         )
-    return _Name(known[module, name])
+    return _Name(_ADMITTED[module, name])
 
 
 def _call(machine: _Machine) -> None:
@@ -325,8 +329,8 @@ def _call(machine: _Machine) -> None:
         return machine.push(_from_bytes(_raw(data), _ready(dtype), _shape(shape), order == "F"))
     if name == "encode" and arguments[1:] in (("latin1",), ("latin-1",)):
         return machine.push(arguments[0].encode("latin1"))
-    if name == "dict" and arguments == ():
-        return machine.push({})
+    if name in ("dict", "bytes") and arguments == ():
+        return machine.push({} if name == "dict" else b"")
     raise _Refused(f"its pickle builds {name} in a way that is not known here")
 
 
