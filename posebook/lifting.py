@@ -38,7 +38,7 @@ class Variant:
     triangulated detections). views: "real", or 8 virtual cameras more whose 2D poses are the
     "virtual" projections of the true 3D, or of "triangulated" detections. cameras: "known" or
     "recovered" from the detections. label_weights: confidences in the triangulation of labels.
-    lam: lambda of equation 3.7.
+    lam: lambda of equation 3.7. long_takes: the same number of frames in a third of the takes.
     """
 
     loss: str = "trans-reproj"
@@ -55,6 +55,7 @@ class Variant:
     split: str = "subjects"
     label_weights: bool = False
     lam: float = 1.0
+    long_takes: bool = False
 
 
 _TRANS = Variant()
@@ -69,6 +70,11 @@ VARIANTS: dict[str, Variant] = {
     # Table 3.2
     "reslinear": Variant(blocks=2),
     "temporal-dilated": Variant(backbone="temporal"),
+    "trans-reproj-long-takes": Variant(long_takes=True),
+    "temporal-dilated-long-takes": Variant(backbone="temporal", long_takes=True),
+    "temporal-dilated-target-strong-occlusion": Variant(
+        backbone="temporal", noise="strong-occlusion", weight="target"
+    ),
     # Figure 3.6: what the root branch predicts, and how it starts
     "root-vector": Variant(root="vector"),
     "root-vector-pretrained": Variant(root="vector", pretrained=True),
@@ -101,7 +107,10 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
         "trans-reproj-da-triangulated",
     ),
     "figure-3.6": ("root-vector", "root-vector-pretrained", "root-vector-constant", "root-ray"),
-    "table-3.2": ("reslinear", "temporal-dilated"),
+    "table-3.2": (
+        "reslinear", "temporal-dilated", "trans-reproj-long-takes", "temporal-dilated-long-takes",
+        "temporal-dilated-target-strong-occlusion",
+    ),
     "table-3.3": (
         "triangulated-labels", "triangulated-labels-weighted",
         "trans-reproj-strong-occlusion", "trans-reproj-target-strong-occlusion",
@@ -182,7 +191,10 @@ def load(
 
 def _sequences(profile: Profile, variant: Variant, dataset: str):
     if dataset == SOURCE:
-        return make_views(profile.size, variant.split, variant.noise)
+        size = profile.size
+        if variant.long_takes:
+            size = replace(size, takes=max(1, size.takes // 3), frames=3 * size.frames)
+        return make_views(size, variant.split, variant.noise)
     # Imported only here: a change of the official readers must not outdate the embedded results.
     from posebook.data import official
 

@@ -47,7 +47,7 @@ _FIELDS = {
 }  # fmt: skip
 _OPTIONAL = {
     "per_action": Mapping, "curves": Mapping, "samples_per_second": float, "note": str,
-    "poses": list,
+    "poses": list, "confirmed": Mapping,
 }  # fmt: skip
 
 
@@ -109,12 +109,29 @@ def write_result(folder: str | os.PathLike, record: Mapping) -> Path:
     validate(record)
     path = Path(folder) / record["profile"] / record["experiment"]
     path = path / f"{record['variant']}--seed{record['seed']}.json"
+    _write(path, record)
+    return path
+
+
+def confirm(path: str | os.PathLike, commit: str, steps: int) -> None:
+    """Note in a record that today's code gives the same bits as the code of `commit`.
+
+    For tools/confirm_results.py, which has compared the two over `steps` steps. What made the
+    record stays in its `code_digest`.
+    """
+    record = read_result(path)
+    digest = code_digest(record["modules"])
+    record["confirmed"] = {"code_digest": digest, "commit": commit, "steps": steps}
+    validate(record, where=str(path))
+    _write(Path(path), record)
+
+
+def _write(path: Path, record: Mapping) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps(record, sort_keys=True, indent=1, allow_nan=False)
     beside.write_text(_on_one_line(text) + "\n", encoding="utf-8")
     os.replace(beside, path)
-    return path
 
 
 def read_result(path: str | os.PathLike) -> dict:
@@ -225,9 +242,13 @@ def results_folder() -> Path:
 
 
 def is_stale(record: Mapping) -> bool:
-    """Whether the code that made this record has changed since, or is gone."""
+    """Whether the code behind this record has changed since it was made or confirmed, or is gone.
+
+    See `confirm`.
+    """
+    good = {record["code_digest"], record.get("confirmed", {}).get("code_digest")}
     try:
-        return code_digest(record["modules"]) != record["code_digest"]
+        return code_digest(record["modules"]) not in good
     except ValueError:
         return True
 
