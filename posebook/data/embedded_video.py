@@ -14,7 +14,9 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -139,7 +141,7 @@ class ClipTruth:
 
 def truth(clip: VideoClip) -> ClipTruth:
     """The side record of a clip from `make_clips`; a ValueError for any other clip."""
-    with np.load(_file_of(clip), allow_pickle=False) as file:
+    with _opened(_file_of(clip)) as file:
         columns = _columns(clip.joint_set)
         fields = ("covered", "inside", "blur", "speed", "visible")
         arrays = {name: file[name][:, columns] for name in fields}
@@ -158,7 +160,7 @@ def flow(clip: VideoClip, frame: int) -> np.ndarray:
         raise IndexError(
             f"{clip.source}: {clip.name}: frame {frame} of {len(clip)} has no next one"
         )
-    with np.load(_file_of(clip), allow_pickle=False) as file:
+    with _opened(_file_of(clip)) as file:
         frames = tuple(int(n) for n in file["frames"])
     return render.motion_between(clip_take(clip.name, frames)[0], frame)
 
@@ -219,7 +221,7 @@ def _file_of(clip: VideoClip) -> Path:
 
 
 def _read_clip(path: Path, name: str, joint_set: str, columns, tested: bool) -> VideoClip:
-    with np.load(path, allow_pickle=False) as file:
+    with _opened(path) as file:
         return VideoClip(
             Frames(file["content"], file["ends"], path),
             file["joints"][:, columns],
@@ -240,7 +242,7 @@ def _read_stills(paths: Sequence[Path], joint_set: str, columns, part: str) -> I
     arrays: dict[str, list[np.ndarray]] = {}
     size = 0
     for path in paths:
-        with np.load(path, allow_pickle=False) as file:
+        with _opened(path) as file:
             for name in ("content", "ends", "joints", "visible", "inside", "box"):
                 array = file[name]
                 arrays.setdefault(name, []).append(array + size if name == "ends" else array)
@@ -310,7 +312,7 @@ def generate(size: VideoSize, what: str, helpers: int | None = None) -> Path:
         return folder
     (folder / "locks").mkdir(parents=True, exist_ok=True)
     if helpers is None:
-        helpers = min(len(os.sched_getaffinity(0)) - 1, len(missing) // 12)
+        helpers = min(_cores() - 1, len(missing) // 12)
     started = [_start_helper(size, what) for _ in range(helpers)]
     try:
         _work(folder, units, missing, what)
@@ -319,6 +321,12 @@ def generate(size: VideoSize, what: str, helpers: int | None = None) -> Path:
             process.terminate()
             process.wait()
     return folder
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _work(folder: Path, units: dict[str, Callable[[], dict]], missing: list[str], what: str):
@@ -339,9 +347,28 @@ def _work(folder: Path, units: dict[str, Callable[[], dict]], missing: list[str]
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
     beside = path.with_suffix(".writing")
-    with open(beside, "wb") as file:
-        np.savez(file, **arrays)
-    os.replace(beside, path)
+    try:
+        with open(beside, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OSError(
+            f"{path} cannot be written ({error}); make room, or name another folder in "
+            "POSEBOOK_CACHE"
+        ) from error
+
+
+@contextmanager
+def _opened(path: Path):
+    """One file of the cache; a ValueError with the remedy if it is not what we wrote."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            yield file
+    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); delete it, the next call makes it again"
+        ) from error
 
 
 def _start_helper(size: VideoSize, what: str) -> subprocess.Popen:
@@ -522,7 +549,7 @@ def _camera(mesh: Mesh, pose: Pose, kind: str, rng) -> scene.CameraPath:
         rate, phase = rng.uniform(0.03, 0.16, (4, 3)), rng.uniform(0, 2 * np.pi, (4, 3))
         swing = np.sin(2 * np.pi * rate[:, None] * time[:, None] + phase[:, None])
         shake = swing.mean(0) * rng.uniform(0.01, 0.035)
-        zoom = np.exp(np.linspace(-0.5, 0.5, N) * rng.uniform(-0.45, 0.45))
+        zoom = np.exp((time - time.mean()) * rng.uniform(-0.018, 0.018))
     turn = scene.look_at(center, target, shake[:, 2])
     turn = Rotation.from_euler("xy", shake[:, :2]).as_matrix() @ turn
     aside = Rotation.from_euler("xy", rng.normal(0, 0.025, 2)).as_matrix()
@@ -608,14 +635,15 @@ def still_take(part: str, number: int) -> Take:
 
 
 def _recombined(rng) -> np.ndarray:
-    """One pose (1, 17, 3): trunk, head, each arm and the legs from recordings chosen apart."""
+    """One pose (1, 17, 3): the arms, mostly also legs, head and the bend of the trunk, are those of
+    recordings chosen apart."""
     table = _table()
     pick = [table.take(rng.integers(len(table.root), size=1)) for _ in range(5)]
     groups = (("trunk",), ("right leg", "left leg"), ("left arm",), ("right arm",), ("head",))
     limbs = {
         limb: source
         for group, source in zip(groups, pick, strict=True)
-        if rng.random() < 0.6
+        if rng.random() < 0.6 or "arm" in group[0]
         for limb in group
     }
     trunk = table.take(rng.integers(len(table.root), size=1))

@@ -111,7 +111,8 @@ def _zones(mesh: Mesh, body: dict, sleeve: float, leg: float) -> np.ndarray:
         zone[(head | (part == "neck") & body["long"] & (back > 0.02)) & lock] = "hair"
     for number in (1, 2):
         eye = centre[mesh.surface == number].mean(0)
-        zone[head & (np.linalg.norm(centre - eye, axis=1) < 0.02)] = "eye"
+        brow = eye + [0, 0, 0.02]
+        zone[head & (np.linalg.norm(centre - brow, axis=1) < 0.013)] = "hair"
     mouth = joint["Face"] - [0, 0, 0.42 * (joint["HeadTop"] - joint["Face"])[2]]
     zone[head & (np.linalg.norm(centre - mouth, axis=1) < 0.022)] = "lips"
     zone[mesh.surface > 0] = "eye"

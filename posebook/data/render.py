@@ -238,36 +238,42 @@ def _shade(take: Take, seen: Seen) -> tuple[np.ndarray, np.ndarray]:
 
 def _skin_light(take: Take, seen: Seen, image, number, corner, weight) -> np.ndarray:
     """Colour (n, 3) of points of the body: paint times light, smooth between the vertices."""
-    facing = seen.normals @ take.light.direction
-    facing = np.einsum("nk,nk->n", weight, facing[image[:, None], corner].astype(np.float32))
     # Half of the way round the light fades, as it does under a sky rather than a lamp.
-    lit = np.maximum(facing * 0.75 + 0.25, 0)[:, None]
-    shine = (take.light.sky + lit * take.light.sun).astype(np.float32)
-    rest = np.einsum("nk,nkc->nc", weight, take.mesh.vertices.astype(np.float32)[corner])
-    first, second = (c.astype(np.float32)[number] for c in (take.look.colour, take.look.second))
-    share = _pattern(rest, take.look.pattern[number], take.look.pitch)[:, None]
-    return (first + (second - first) * share) * _wrinkles(rest)[:, None] * shine
+    lit = np.maximum(seen.normals @ take.light.direction * 0.75 + 0.25, 0)
+    uneven = _wrinkles(take.mesh.vertices)
+    sun, sky = (lit * uneven).astype(np.float32), uneven.astype(np.float32)
+    sun = np.einsum("nk,nk->n", weight, sun[image[:, None], corner])
+    sky = np.einsum("nk,nk->n", weight, sky[corner])
+    colour = take.look.colour.astype(np.float32)[number]
+    patterned = np.flatnonzero(take.look.pattern[number])
+    if len(patterned):
+        rest = take.mesh.vertices.astype(np.float32)[corner[patterned]]
+        rest = np.einsum("nk,nkc->nc", weight[patterned], rest)
+        kind = take.look.pattern[number[patterned]]
+        second = take.look.second.astype(np.float32)[number[patterned]]
+        other = _pattern(rest, kind, take.look.pitch)
+        colour[patterned] = np.where(other[:, None], second, colour[patterned])
+    light = np.outer(sun, take.light.sun.astype(np.float32))
+    light += np.outer(sky, take.light.sky.astype(np.float32))
+    return colour * light
 
 
 def _pattern(rest: np.ndarray, kind: np.ndarray, pitch: float) -> np.ndarray:
-    """Share (n,) of the second colour at points (n, 3) of the resting body."""
-    share = np.zeros(len(rest), np.float32)
+    """Whether points (n, 3) of the resting body have the second colour of their pattern."""
     wave = 2 * np.pi / pitch
     stripes = np.sin(wave * rest[:, 2]) > 0
     columns = np.sin(wave * (rest[:, 0] + rest[:, 1])) > 0
     blots = np.sin(wave * rest[:, 2]) * np.sin(wave * (rest[:, 0] + 0.7 * rest[:, 1])) > 0.3
-    for name, where in (("stripes", stripes), ("checks", stripes ^ columns), ("blots", blots)):
-        mine = kind == PATTERNS.index(name)
-        share[mine] = where[mine]
-    return share
+    plain = np.zeros_like(stripes)
+    shapes = {"plain": plain, "stripes": stripes, "checks": stripes ^ columns, "blots": blots}
+    return np.choose(kind, [shapes[name] for name in PATTERNS])
 
 
 def _wrinkles(rest: np.ndarray) -> np.ndarray:
     """Slow unevenness of brightness (n,) over the body, about one."""
     x, y, z = rest.T
-    return (
-        1 + 0.06 * np.sin(31 * z + 9 * np.sin(14 * x + 2)) + 0.05 * np.sin(47 * x + 23 * y - 8 * z)
-    )
+    folds = np.sin(31 * z + 9 * np.sin(14 * x + 2))
+    return 1 + 0.06 * folds + 0.05 * np.sin(47 * x + 23 * y - 8 * z)
 
 
 def _add_plates(take: Take, seen: Seen, plate: np.ndarray, light: np.ndarray) -> None:
@@ -278,13 +284,16 @@ def _add_plates(take: Take, seen: Seen, plate: np.ndarray, light: np.ndarray) ->
     for p, texture in enumerate(take.plates.textures):
         lit = np.clip(texture * shine, 0, 255).astype(np.uint8)
         for s in range(len(plate)):
-            mask = (plate[s] == p).astype(np.uint8)
+            low = np.clip(np.floor(corners[s, p].min(0)), 0, [WIDTH, HEIGHT]).astype(int)
+            high = np.clip(np.ceil(corners[s, p].max(0)) + 1, 0, [WIDTH, HEIGHT]).astype(int)
+            window = np.s_[low[1] : high[1], low[0] : high[0]]
+            mask = (plate[s][window] == p).astype(np.uint8)
             if mask.any():
-                H = cv2.getPerspectiveTransform(flat, corners[s, p].astype(np.float32))
-                drawn = cv2.warpPerspective(
-                    lit, H, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE
-                )
-                cv2.accumulate(drawn, light, mask)
+                here = (corners[s, p] - low).astype(np.float32)
+                H = cv2.getPerspectiveTransform(flat, here)
+                size = (mask.shape[1], mask.shape[0])
+                drawn = cv2.warpPerspective(lit, H, size, borderMode=cv2.BORDER_REPLICATE)
+                cv2.accumulate(drawn, light[window], mask)
 
 
 def _background(take: Take, instants: slice, seen: Seen) -> np.ndarray:

@@ -26,7 +26,7 @@ TEXTURE = 256  # side of a surface's picture, pixels
 GROUND = ("grass", "gravel", "planks", "tiles", "plaster", "leaves")
 WALL = ("brick", "plaster", "plaster", "stripes", "tiles", "shelf", "leaves", "planks")
 PHOTOGRAPHS = ("coffee", "rocket", "chelsea", "china", "flower")
-_VARIANTS = 4  # of each generated surface
+_VARIANTS = 12  # of each generated surface
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ def _clouds(rng, octaves: int) -> np.ndarray:
 
 
 def _tint(grey: np.ndarray, rng, kind: str) -> np.ndarray:
-    colours = {"grass": (0.75, 1.0, 0.45), "brick": (1.15, 0.8, 0.65), "gravel": (1.0, 0.97, 0.9)}
+    colours = {"grass": (0.8, 1.0, 0.55), "brick": (1.15, 0.8, 0.65), "gravel": (1.0, 0.97, 0.9)}
     tint = np.array(colours[kind]) * rng.uniform(0.75, 1.25, 3)
     return grey[:TEXTURE, :TEXTURE].astype(float) * tint
 
@@ -171,7 +171,7 @@ def _shelf(rng) -> np.ndarray:
             width = int(rng.integers(6, 50))
             top = bottom - int(rng.uniform(0.4, 0.9) * TEXTURE / rows)
             right = min(x + width, TEXTURE - 4)
-            cv2.rectangle(picture, (x, top), (right, bottom), _colour(rng, 0.9).tolist(), -1)
+            cv2.rectangle(picture, (x, top), (right, bottom), _colour(rng, 0.6).tolist(), -1)
             x += width + int(rng.integers(1, 12))
     return picture
 
