@@ -47,8 +47,8 @@ def numbered_pictures(folder: Path, pattern: str, count: int, remedy: str) -> tu
     missing = [name for name in wanted if name not in there]
     if missing:
         raise FileNotFoundError(
-            f"{folder} lacks {missing[0]}: the labels know {count} pictures, {len(missing)} of them "
-            f"are not there; {remedy}"
+            f"{folder} lacks {missing[0]}: the labels know {count} pictures, {len(missing)} of "
+            f"them are not there; {remedy}"
         )
     if pattern.format(count + 1) in there:
         raise ValueError(

@@ -380,7 +380,8 @@ def write_mpii_json(folder: Path, train: ImageSet, valid: ImageSet) -> None:
             people.append(
                 {
                     "image": mpii_name(first + k), "center": center.tolist(), "scale": scale,
-                    "joints": joints.tolist(), "joints_vis": stills.annotated[k].astype(int).tolist(),
+                    "joints": joints.tolist(),
+                    "joints_vis": stills.annotated[k].astype(int).tolist(),
                 }
             )  # fmt: skip
         (folder / "annot" / f"{name}.json").write_text(json.dumps(people), encoding="utf-8")

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from posebook.data.files import names_in, numbered_pictures, read_json, report_errors
 from posebook.data.folders import find
-from posebook.data.matlab import MatFile, read_mat
+from posebook.data.matlab import MOST, MatFile, read_mat
 from posebook.data.records import VideoClip
 from posebook.data.report import Report
 from posebook.data.samples import sample_of
@@ -250,8 +250,11 @@ def _is_coco(folder: Path) -> bool:
 
 def _read_coco(folder: Path, split: int, part: str) -> list[VideoClip]:
     """Clips of Sub<split>_<part>.json; boxes are x, y, width, height, everything counts from 1."""
-    path = find(find(folder, "annotations"), f"Sub{split}_{part}.json")
     remedy = "take the file from mmpose's archive anew"
+    try:
+        path = find(find(folder, "annotations"), f"Sub{split}_{part}.json")
+    except FileNotFoundError as problem:
+        raise FileNotFoundError(f"{problem}; {remedy}") from None
     content = read_json(path, remedy)
 
     def error(problem: str) -> ValueError:
@@ -318,10 +321,9 @@ def _table(rows: list[Any], width: int, name: str, error) -> np.ndarray:
         numbers = isinstance(row, list) and all(type(x) in (int, float) for x in row)
         if not numbers or len(row) != width:
             raise error(f"{name}: keypoints must be 45 numbers and bbox 4")
-    table = np.array(rows, dtype=float)
-    if not np.isfinite(table).all():
-        raise error(f"{name}: keypoints or bbox is not finite")
-    return table
+        if not all(abs(x) < MOST for x in row):
+            raise error(f"{name}: keypoints or bbox is not finite")
+    return np.array(rows, dtype=float)
 
 
 def _refuse_overlap(train: list[VideoClip], test: list[VideoClip], folder: Path) -> None:

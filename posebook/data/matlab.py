@@ -1,26 +1,19 @@
-"""MATLAB 5 files as plain Python: structs are dicts, cells and struct arrays are lists.
+"""MATLAB files of official data sets, whose fields must be as the data set has them.
 
-SciPy does the reading. What is added here: compressed parts are checked and bounded before anything
-is built from them, MATLAB objects are refused, and whatever is wrong is one sentence that names the
-file and the field.
+Whatever is wrong with a file is one sentence that names the file, the field and the remedy.
 """
 
 import struct
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatlabFunction, MatlabOpaque
 
-LARGEST = 2**31  # bytes of one file when unpacked; the largest official file takes a fifth of it
-HEADER = 128
-MATRIX, COMPRESSED = 14, 15  # the two kinds of element that a file may hold at its top
+from posebook.data.mat5 import LARGEST, Unreadable, parse
 
+MOST = 1e9  # above any pixel, millimetre or count: a damaged file
 UNPACK_ANEW = "unpack the official archive anew"
 
 
@@ -76,16 +69,14 @@ def read_mat(path: Path, remedy: str = UNPACK_ANEW, largest: int = LARGEST) -> M
     Raises ValueError, naming the file and the remedy, for a file of another format, cut short,
     damaged, too large, or with MATLAB objects in it.
     """
-    content = path.read_bytes()
     try:
-        unpacked = _unpacked(content, largest)
-        fields = loadmat(BytesIO(unpacked), chars_as_strings=True, struct_as_record=True)
-        plain = {name: _plain(value) for name, value in fields.items() if name[:2] != "__"}
-    except _Unreadable as problem:
+        fields = parse(path.read_bytes(), largest, f"reading {path.name}")
+    except Unreadable as problem:
         raise ValueError(f"{path} {problem}; {remedy}") from None
-    except Exception as problem:  # SciPy raises a dozen types on bytes that are no such file
-        raise ValueError(f"{path} is damaged ({_first_line(problem)}); {remedy}") from problem
-    return MatFile(path, plain, remedy)
+    except (ValueError, RecursionError, MemoryError, struct.error) as problem:
+        reason = str(problem).splitlines()[0][:80] or type(problem).__name__
+        raise ValueError(f"{path} is damaged ({reason}); {remedy}") from None
+    return MatFile(path, fields, remedy)
 
 
 def numeric(
@@ -105,9 +96,10 @@ def numeric(
     if not _fits(value.shape, shape):
         wanted = " x ".join("any" if n is None else str(n) for n in shape)
         raise error(f"must be {wanted}, got {described(value)}{_swapped(value.shape, shape)}")
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
-        raise error(f"is not finite at index {index}")
+    if value.dtype.itemsize > 2 and not (np.abs(value) < MOST).all():
+        index = tuple(int(i) for i in np.argwhere(~(np.abs(value) < MOST))[0])
+        what = "no number that can be meant" if np.isfinite(value[index]) else "not finite"
+        raise error(f"is {what} at index {index}")
     return value.astype(dtype, copy=False)
 
 
@@ -134,67 +126,3 @@ def _swapped(found: tuple[int, ...], shape: tuple[int | None, ...]) -> str:
     if len(found) != len(shape) or any(n not in rest or rest.remove(n) for n in fixed):
         return ""
     return " (its axes are in another order)"
-
-
-class _Unreadable(Exception):
-    """Why a file cannot be read, in words that follow its name."""
-
-
-def _unpacked(content: bytes, largest: int) -> bytes:
-    """The same file without compression, every part of it checked for length and sum."""
-    if content[:8] == b"\x89HDF\r\n\x1a\n" or content[:10] == b"MATLAB 7.3":
-        raise _Unreadable(
-            "is a MATLAB 7.3 (HDF5) file and the data set comes in MATLAB 5; somebody has saved it "
-            "again, in MATLAB save it with -v7"
-        )
-    order = {b"IM": "<", b"MI": ">"}.get(content[126:HEADER])
-    if order is None:
-        raise _Unreadable("is no MATLAB 5 file" if content else "is empty")
-    parts, at, total = [content[:HEADER]], HEADER, 0
-    while at < len(content):
-        if at + 8 > len(content):
-            raise _Unreadable("is cut short")
-        kind, length = struct.unpack(order + "II", content[at : at + 8])
-        if at + 8 + length > len(content):
-            raise _Unreadable("is cut short")
-        if kind not in (MATRIX, COMPRESSED):
-            raise _Unreadable("is damaged (unknown part)")
-        part = content[at : at + 8 + length]
-        parts.append(part if kind == MATRIX else _inflated(part[8:], largest - total))
-        total += len(parts[-1])
-        at += 8 + length
-    if len(parts) == 1:
-        raise _Unreadable("holds nothing")
-    return b"".join(parts)
-
-
-def _inflated(compressed: bytes, most: int) -> bytes:
-    stream = zlib.decompressobj()
-    try:
-        plain = stream.decompress(compressed, max(most, 1))
-    except zlib.error as problem:
-        raise _Unreadable(f"is damaged ({problem})") from None
-    if not stream.eof:
-        raise _Unreadable("is larger than any official one" if len(plain) >= most else "is damaged")
-    return plain
-
-
-def _plain(value: Any) -> Any:
-    """MATLAB's values as dicts, lists, text and numeric arrays."""
-    if isinstance(value, MatlabOpaque | MatlabFunction):
-        raise _Unreadable("holds a MATLAB object or function, which no data set does")
-    if isinstance(value, np.void):
-        return {name: _plain(value[name]) for name in value.dtype.names}
-    if not isinstance(value, np.ndarray):
-        raise _Unreadable(f"holds a {type(value).__name__}, which no data set does")
-    if value.dtype.names or value.dtype.kind == "O":
-        items = [_plain(item) for item in value.ravel(order="F")]
-        return items[0] if value.dtype.names and len(items) == 1 else items
-    if value.dtype.kind == "U":
-        words = value.ravel().tolist()
-        return "".join(words) if len(words) < 2 else words
-    return value
-
-
-def _first_line(problem: Exception) -> str:
-    return (str(problem).splitlines() or [""])[0][:120] or type(problem).__name__

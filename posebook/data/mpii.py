@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from posebook.data.files import names_in, picture_size, read_json, report_errors
 from posebook.data.folders import find
-from posebook.data.matlab import described, numeric, read_mat
+from posebook.data.matlab import MOST, described, numeric, read_mat
 from posebook.data.records import ImageSet
 from posebook.data.report import Report
 from posebook.data.samples import sample_of
@@ -62,7 +62,10 @@ def annotations(folder: Path) -> tuple[str, list[Path]]:
         ("annotations", ("mpii_train.json", "mpii_val.json")),
     ):
         if (folder / place).is_dir() and any((folder / place / name).exists() for name in names):
-            return "json", [find(folder / place, name) for name in names]
+            try:
+                return "json", [find(folder / place, name) for name in names]
+            except FileNotFoundError as problem:
+                raise FileNotFoundError(f"{problem}; {REMEDY}") from None
     for place in (folder, folder / "annot", folder / "mpii_human_pose_v1_u12_2"):
         if (place / ORIGINAL).is_file():
             lists = [p / "detections.mat" for p in (place, folder)]
@@ -110,10 +113,10 @@ def _numbers(value: Any, shape: tuple[int, ...], field: str, error) -> np.ndarra
         array = np.array(value)
     except ValueError:
         array = np.array(None)
-    if array.dtype.kind not in "iufb" or array.shape != shape:
+    if array.dtype.kind not in "iuf" or array.shape != shape:
         wanted = " x ".join(map(str, shape)) + " numbers" if shape else "a number"
         raise error(f"{field} must be {wanted}")
-    if not np.isfinite(array).all():
+    if not (np.abs(array) < MOST).all():
         raise error(f"{field} is not finite")
     return array.astype(float)
 

@@ -1,10 +1,10 @@
 """Pictures with the joints drawn in, to see at a glance whether labels and pictures fit."""
 
-from pathlib import Path
-
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from posebook.data import pictures
 from posebook.data.records import ImageSet, VideoClip
 from posebook.data.report import Report
 from posebook.plot import side_color
@@ -33,20 +33,16 @@ def draw_skeleton(
 def sample_of(
     record: VideoClip | ImageSet, at: int, title: str, report: Report
 ) -> list[tuple[str, np.ndarray]]:
-    """Picture `at` of a record with its box and joints; none, and a problem, if it is unreadable.
-
-    Read in place, in RGB: some copies of the data sets hold palette pictures.
-    """
-    path = Path(record.pictures[at])
+    """Picture `at` of a record with its box and joints; none, but a problem, if unreadable."""
     try:
-        with Image.open(path) as file:
-            picture = file.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
-        report.problem(f"{path} cannot be read as a picture ({problem})", "copy the file anew")
+        shown = Image.fromarray(pictures.picture(record.pictures[at]))
+    except (OSError, ValueError, cv2.error) as problem:
+        what, _, remedy = str(problem).partition("; ")
+        report.problem(what, remedy or "copy the file anew")
         return []
     known = None if record.annotated is None else record.annotated[at]
-    width = max(2, round(max(picture.size) / 160))
-    draw_skeleton(picture, record.joints[at], joint_set(record.joint_set), known, width)
+    width = max(2, round(max(shown.size) / 160))
+    draw_skeleton(shown, record.joints[at], joint_set(record.joint_set), known, width)
     box = [float(side) for side in record.box[at]]
-    ImageDraw.Draw(picture).rectangle(box, outline="#009E73", width=max(1, width // 2))
-    return [(title[:34], np.asarray(picture))]
+    ImageDraw.Draw(shown).rectangle(box, outline="#009E73", width=max(1, width // 2))
+    return [(title[:34], np.asarray(shown))]
