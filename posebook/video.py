@@ -221,7 +221,7 @@ def _records(profile: Profile, variant: Variant, dataset: str, kind: str):
     if dataset == SOURCE:
         size = embedded_video.SIZES[profile.size]
         if kind == "stills":
-            return tuple([part] for part in embedded_video.make_stills(size))
+            return tuple([part] for part in embedded_video.make_stills(size, "jhmdb15"))
         return embedded_video.make_clips(size, variant.joints, variant.split)
     # Imported only here: a change of the official readers must not outdate the embedded results.
     from posebook.data import official_video
