@@ -87,12 +87,12 @@ def draw(buffer: np.ndarray, pixels: np.ndarray, depth: np.ndarray, faces: np.nd
     """Add triangles to a depth buffer; the nearest one wins, pixel by pixel.
 
     buffer: (S, H, W) int64, zero where nothing is; holds inverse depth and number of the face.
-    pixels: (S, V, 2). depth: (S, V) metres. faces: (F, 3), seen if clockwise in the picture (its
-    y axis points down). first: the number of the first of them.
+    pixels: (S, V, 2). depth: (S, V) metres. faces: (F, 3), seen only from the side from which their
+    corners run counter-clockwise. first: the number of the first of them.
     """
     S, H, W = buffer.shape
-    a, b, c = (pixels[:, faces[:, k]].reshape(-1, 2) for k in range(3))
-    near = depth[:, faces].reshape(-1, 3)
+    a, b, c = (pixels[:, faces[:, k]].reshape(-1, 2) for k in (0, 2, 1))
+    near = depth[:, faces[:, [0, 2, 1]]].reshape(-1, 3)
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     top = np.ceil(np.minimum(np.minimum(a[:, 1], b[:, 1]), c[:, 1]))
     bottom = np.floor(np.maximum(np.maximum(a[:, 1], b[:, 1]), c[:, 1]))

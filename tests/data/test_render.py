@@ -18,6 +18,19 @@ def drawn(pixels, depth, faces, first=0):
     return buffer[0]
 
 
+@pytest.fixture(scope="module")
+def take() -> r.Take:
+    """Three frames of a clip, without anything in front."""
+    take = ev.clip_take("B00-05", (3, 3))[0]
+    return replace(take, plates=_plates(len(take.pose), []))
+
+
+def _plates(instants: int, corners: list) -> scene.Plates:
+    corners = np.array(corners, float).reshape(-1, 4, 3)
+    textures = tuple(scene.surface("plaster", 0) for _ in corners)
+    return scene.Plates(np.tile(corners, (instants, 1, 1, 1)), textures)
+
+
 class TestTriangles:
     def test_covers_what_lies_inside_three_edges(self):
         rng = np.random.default_rng(0)
@@ -36,18 +49,27 @@ class TestTriangles:
 
     def test_what_faces_away_is_not_drawn(self):
         corners = [[5, 5], [40, 5], [20, 35]]
-        clockwise, other = np.array([[0, 1, 2]]), np.array([[0, 2, 1]])
-        assert (r.face_at(drawn(corners, [1, 1, 1], clockwise)) >= 0).any()
-        assert not (r.face_at(drawn(corners, [1, 1, 1], other)) >= 0).any()
+        clockwise, counter = np.array([[0, 1, 2]]), np.array([[0, 2, 1]])  # y points down
+        assert (r.face_at(drawn(corners, [1, 1, 1], counter)) >= 0).any()
+        assert not (r.face_at(drawn(corners, [1, 1, 1], clockwise)) >= 0).any()
+
+    def test_the_body_is_seen_from_outside(self, take):
+        """Each point that is drawn has the body's inside behind it: its normal looks at us."""
+        seen = r.see(take, slice(r.MIDDLE, r.MIDDLE + 1))
+        front = r.face_at(seen.body[0])
+        corner = take.mesh.faces[front[front >= 0]]
+        normal = seen.normals[0][corner].mean(1)
+        to_camera = take.camera.center - seen.vertices[0][corner].mean(1)
+        assert ((normal * to_camera).sum(-1) > 0).mean() > 0.97
 
     def test_too_near_is_not_drawn(self):
-        corners, face = [[5, 5], [40, 5], [20, 35]], np.array([[0, 1, 2]])
+        corners, face = [[5, 5], [40, 5], [20, 35]], np.array([[0, 2, 1]])
         assert not drawn(corners, [1, 1, r.NEAR / 2], face).any()
 
     def test_the_nearest_wins_where_two_pass_through_each_other(self):
         """Two walls that cross: left of the middle one is nearer, right of it the other."""
         square = np.array([[0, 0], [49, 0], [49, 39], [0, 39]], float)
-        faces = np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]])
+        faces = np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]])[:, ::-1]
         left, right = 1.0, 3.0
         depth = [left, right, right, left, right, left, left, right]
         front = r.face_at(drawn(np.concatenate([square, square]), depth, faces))
@@ -66,7 +88,7 @@ class TestTriangles:
     def test_depth_is_that_of_the_plane(self):
         """In perspective 1 / z is linear: a floor, seen at an angle."""
         pixels, depth = [[0, 0], [48, 0], [24, 36]], [2.0, 2.0, 4.0]
-        buffer = drawn(pixels, depth, np.array([[0, 1, 2]]))
+        buffer = drawn(pixels, depth, np.array([[0, 2, 1]]))
         assert r.depth_at(buffer)[18, 24] == pytest.approx(1 / ((1 / 2 + 1 / 4) / 2), rel=1e-6)
         assert np.isinf(r.depth_at(buffer)[39, 0])
 
@@ -79,19 +101,6 @@ class TestTriangles:
         x, y = (inside[:, :2] / inside[:, 2:] * 100).T
         found = r.weights_at(pixels, points[..., 2], x, y)
         np.testing.assert_allclose(found, truth, atol=1e-9)
-
-
-@pytest.fixture(scope="module")
-def take() -> r.Take:
-    """Three frames of a clip, without anything in front."""
-    take = ev.clip_take("B00-05", (3, 3))[0]
-    return replace(take, plates=_plates(len(take.pose), []))
-
-
-def _plates(instants: int, corners: list) -> scene.Plates:
-    corners = np.array(corners, float).reshape(-1, 4, 3)
-    textures = tuple(scene.surface("plaster", 0) for _ in corners)
-    return scene.Plates(np.tile(corners, (instants, 1, 1, 1)), textures)
 
 
 def _wall(take: r.Take, share: float, size: float) -> list:
