@@ -146,6 +146,8 @@ def read_detections(path: Path) -> Detections:
                 raise ValueError(f"{where} must be a list of {len(CAMERAS)} views, one a camera")
             for view in views:
                 _check_array(where, view, (len(H36M), 2), (len(H36M), 3))
+            if len({view.shape[-1] for view in views}) > 1:
+                raise ValueError(f"{where} has confidences in some views only; take the whole file")
     return Detections(positions, layout)
 
 
@@ -170,8 +172,9 @@ def _layout(path: Path, metadata: object) -> str:
 def _subjects(path: Path, field: str, table: object, without_3d: tuple) -> dict:
     """`table` as {subject: {take: ...}} of the seven subjects, or a ValueError."""
     if type(table) is not dict:
+        there = ", ".join(name[:40] for name in safe_pickle.fields_of(path)[:6]) or "nothing"
         raise ValueError(
-            f"{path}: there is no dictionary {field}; it has {safe_pickle.fields_of(path)}"
+            f"{path}: there is no dictionary {field}; it has {there}; take a file of VideoPose3D's"
         )
     known = (*TRAIN_SUBJECTS, *TEST_SUBJECTS)
     for subject, takes in table.items():

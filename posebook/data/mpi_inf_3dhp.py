@@ -97,7 +97,7 @@ def read_training(folder: Path, subject: int, number: int, scale: str = "metric"
     metric = _views(file, "annot3", 3, most)
     factor = 1.0
     if scale == "universal":
-        factor = _factor(path, metric, _views(file, "univ_annot3", 3, most))
+        factor = _factor(path, metric[0], _views(file, "univ_annot3", 3, most)[0])
     rig = tuple(upright(cameras[c], factor) for c in CHEST)
     joints_2d = stack_views(f"{path}: annot2", [view.astype(np.float32) for view in pixels])
     if any(len(view) != len(joints_2d) for view in metric):
@@ -143,11 +143,11 @@ def _first_bad(joints: np.ndarray) -> int:
     return int(np.argwhere(~np.isfinite(joints))[0][0])
 
 
-def _factor(path: Path, metric: list[np.ndarray], universal: list[np.ndarray]) -> float:
+def _factor(path: Path, metric: np.ndarray, universal: np.ndarray) -> float:
     """By how much a sequence's person is scaled to the universal skeleton: one number."""
-    if len(metric[0]) != len(universal[0]):
+    if len(metric) != len(universal):
         raise ValueError(f"{path}: univ_annot3 has not as many frames as annot3; {_REMEDY}")
-    factor = float(np.median(_extent(universal[0]) / np.maximum(_extent(metric[0]), 1e-6)))
+    factor = float(np.median(_extent(universal) / np.maximum(_extent(metric), 1e-6)))
     if not 0.5 < factor < 2:
         raise ValueError(f"{path}: univ_annot3 is {factor:.2f} times annot3; {_REMEDY}")
     return factor
@@ -293,12 +293,26 @@ def read_test(folder: Path, number: int) -> Recording:
         raise ValueError(f"{path}: valid_frame must be 0 or 1; {_REMEDY}")
     if not np.isin(activity[valid == 1], range(1, len(ACTIVITIES) + 1)).all():
         raise ValueError(f"{path}: activity_annotation must be 1 to 7; {_REMEDY}")
+    valid = valid == 1
+    for field, array in arrays.items():
+        bad = np.argwhere(~np.isfinite(array[valid]))
+        if len(bad):
+            frame = int(np.flatnonzero(valid)[bad[0][0]])
+            raise ValueError(f"{path}: {field} is not finite in frame {frame}; {_REMEDY}")
+    arrays = {field: np.nan_to_num(array) for field, array in arrays.items()}  # frames not valid
     camera = camera_of(name)
     metric, universal = arrays["annot3"] / 1000, arrays["univ_annot3"] / 1000
     if valid.any():
-        _check_projection(str(path), camera, arrays["annot2"][valid == 1], metric[valid == 1])
+        _check_projection(str(path), camera, arrays["annot2"][valid], metric[valid])
+        _factor(path, metric[valid], universal[valid])
     return Recording(
-        name, arrays["annot2"], metric, universal, valid == 1, activity.astype(int) - 1, camera
+        name,
+        arrays["annot2"],
+        metric,
+        universal,
+        valid,
+        np.nan_to_num(activity).astype(int) - 1,
+        camera,
     )
 
 
@@ -324,9 +338,6 @@ def _test_field(path: Path, field: str, width: int) -> np.ndarray:
         raise ValueError(
             f"{path}: {field} cannot be read as MATLAB 7.3 (HDF5): {reason}; {_REMEDY}"
         ) from None
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        raise ValueError(f"{path}: {field} is not finite in frame {int(bad[0][0])}; {_REMEDY}")
     return array[:, 0, OF_17] if width else array[:, 0]
 
 
@@ -427,7 +438,8 @@ def _check_test(report: Report, folder: Path, number: int, official: int) -> Non
     except (ValueError, OSError) as problem:
         _add_problem(report, problem)
     else:
-        ratio = np.median(_extent(test.universal) / np.maximum(_extent(test.metric), 1e-6))
+        at = test.valid if test.valid.any() else ~test.valid
+        ratio = np.median(_extent(test.universal[at]) / np.maximum(_extent(test.metric[at]), 1e-6))
         report.found.append(
             f"{test.name}: {len(test.valid):,} frames; the universal skeleton is {ratio:.3f} times "
             "the metric one"

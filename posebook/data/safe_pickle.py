@@ -11,6 +11,7 @@ import os
 import pickletools
 import re
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +40,7 @@ _SIMPLE = re.compile(r"[fiub](1|2|4|8)|[US]\d{1,5}|O8?")
 _DAMAGE = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, EOFError,
     RecursionError, MemoryError, NotImplementedError, RuntimeError, struct.error, zlib.error,
-    zipfile.BadZipFile,
+    zipfile.BadZipFile, tokenize.TokenError,
 )  # fmt: skip
 
 

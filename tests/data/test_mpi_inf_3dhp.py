@@ -235,6 +235,16 @@ def test_bad_test_labels_are_named(copy, field, change, message):
     assert "annot_data.mat" in str(problem.value)
 
 
+def test_frames_that_do_not_count_may_be_empty(copy):
+    path = copy / "TS1" / "annot_data.mat"
+    with h5py.File(path, "r+") as file:
+        empty = file["valid_frame"][:, 0] == 0
+        for field in ("annot2", "annot3", "univ_annot3"):
+            file[field][:] = np.where(empty[:, None, None, None], np.nan, file[field][:])
+    recording = mpi_inf_3dhp.read_test(copy, 1)
+    assert recording.valid.sum() == 14 and np.isfinite(recording.pixels).all()
+
+
 def test_links_inside_a_test_file_are_not_followed(copy):
     path = copy / "TS1" / "annot_data.mat"
     shutil.copy(path, copy / "other.mat")
