@@ -1,15 +1,11 @@
-"""The official data sets by the names of the experiments, from the folders where they lie.
+"""The official 3D data sets by the names of chapter 3's experiments.
 
-Where that is says `posebook.data.folders`; what must lie there, the module of each data set.
+Where they lie says `posebook.data.folders`; what must lie there, the module of each data set.
 """
-
-import importlib
 
 from posebook.data import human36m, mpi_inf_3dhp
 from posebook.data.folders import data_folder
-from posebook.data.records import ImageSet, VideoClip, ViewSequence
-
-_CLIPS = {"sub-jhmdb": "jhmdb", "penn-action": "penn-action"}  # and their folders
+from posebook.data.records import ViewSequence
 
 
 def load_views(dataset: str) -> tuple[list[ViewSequence], list[ViewSequence]]:
@@ -25,24 +21,3 @@ def load_views(dataset: str) -> tuple[list[ViewSequence], list[ViewSequence]]:
     raise ValueError(
         f"{dataset!r} is no official data set of views; known: human36m, human36m-gt, mpi-inf-3dhp"
     )
-
-
-def load_clips(dataset: str, split: int = 1) -> tuple[list[VideoClip], list[VideoClip]]:
-    """Training and test clips of one split of "sub-jhmdb" or "penn-action", pictures as paths."""
-    if dataset not in _CLIPS:
-        raise ValueError(
-            f"{dataset!r} is no official data set of clips; known: {', '.join(_CLIPS)}"
-        )
-    return _module(_CLIPS[dataset]).load_clips(data_folder(_CLIPS[dataset]), split)
-
-
-def load_stills(dataset: str = "mpii") -> tuple[ImageSet, ImageSet]:
-    """People for training and for validation of "mpii", pictures as paths."""
-    if dataset != "mpii":
-        raise ValueError(f"{dataset!r} is no official data set of stills; known: mpii")
-    return _module(dataset).load_stills(data_folder(dataset))
-
-
-def _module(folder: str):
-    """Imported only where it is wanted: a result depends on the code of its own data set alone."""
-    return importlib.import_module(f"posebook.data.{folder.replace('-', '_')}")
