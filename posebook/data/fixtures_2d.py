@@ -2,8 +2,8 @@
 
 Nobody may pass the official files on, so the loaders are shown and tested on these. Field names,
 types, axis orders, counting from 1 and the known faults are those of the official files; the
-people are stick figures. Each writer takes records and writes files from which the loader must
-give the same records back.
+people are puppets of thick lines. Each writer takes records and writes files from which the loader
+must give the same records back.
 """
 
 import json
@@ -20,7 +20,6 @@ from scipy.io import savemat
 from posebook.data import jhmdb, mpii, penn_action
 from posebook.data.motion import load_motion
 from posebook.data.records import ImageSet, VideoClip
-from posebook.data.samples import draw_skeleton
 from posebook.skeleton import H36M, JHMDB, MPII, PENN, JointSet
 
 # The joints of Human3.6M that stand for those of another name.
@@ -43,25 +42,29 @@ def figure(bodies: JointSet, clip: int, frames: int, size: tuple[int, int]) -> n
     angle = 0.7 * clip
     across = body[..., 0] * np.cos(angle) + body[..., 1] * np.sin(angle)
     height, width = size
-    metre = height / 4  # px
+    metre = height / 3  # px
     points = np.stack([width / 2 + metre * across, height / 2 - metre * body[..., 2]], axis=-1)
     return (np.round(points * 64) / 64).astype(np.float32)
 
 
 def picture(joints: np.ndarray, bodies: JointSet, size: tuple[int, int], clip: int) -> np.ndarray:
-    """A stick figure on a flat colour, (H, W, 3) of uint8."""
-    image = Image.new("RGB", size[::-1], (150 + 13 * clip % 90, 190, 235 - 17 * clip % 90))
-    draw_skeleton(image, joints, bodies, width=5)
+    """A light puppet on a flat colour, (H, W, 3) of uint8."""
+    image = Image.new("RGB", size[::-1], (110 + 13 * clip % 90, 150, 195 - 17 * clip % 90))
+    draw_puppet(image, joints, bodies, (245, 235, 220))
     return np.array(image)
 
 
 def puppet_mask(joints: np.ndarray, bodies: JointSet, size: tuple[int, int]) -> np.ndarray:
-    """The figure as a mask (H, W) of 0 and 1."""
+    """The puppet as a mask (H, W) of 0 and 1."""
     image = Image.new("L", size[::-1], 0)
+    draw_puppet(image, joints, bodies, 1)
+    return np.array(image)
+
+
+def draw_puppet(image: Image.Image, joints: np.ndarray, bodies: JointSet, fill: Any) -> None:
     pen = ImageDraw.Draw(image)
     for parent, child in bodies.bones:
-        pen.line([tuple(map(float, joints[j])) for j in (parent, child)], fill=1, width=9)
-    return np.array(image)
+        pen.line([tuple(map(float, joints[j])) for j in (parent, child)], fill=fill, width=9)
 
 
 def _save(array: np.ndarray, path: Path, palette: bool = False) -> None:
@@ -324,7 +327,7 @@ def mpii_stills(count: int = 8, split: str = "train", first: int = 0) -> ImageSe
     """
     size = (180, 240)
     joints = np.concatenate([figure(MPII, first + k, 1, size) for k in range(count)])
-    joints += np.where(np.arange(count) % 2, 40, -40)[:, None, None] * np.array([1, 0], np.float32)
+    joints += np.where(np.arange(count) % 2, 55, -55)[:, None, None] * np.array([1, 0], np.float32)
     person, joint = np.arange(first, first + count)[:, None], np.arange(len(MPII))
     annotated = (person + joint) % 6 > 0
     visible = annotated & ((person + 2 * joint) % 7 > 0)
@@ -333,7 +336,7 @@ def mpii_stills(count: int = 8, split: str = "train", first: int = 0) -> ImageSe
     for k in range(0, count, 2):
         both = Image.fromarray(picture(joints[k], MPII, size, k))
         if k + 1 < count:
-            draw_skeleton(both, joints[k + 1], MPII, width=5)
+            draw_puppet(both, joints[k + 1], MPII, (225, 235, 245))
         pictures += [np.array(both)] * 2
     scale = (40 + person[:, 0] % 16) / 64
     middle = np.round(joints.mean(axis=1)) + 15 * scale[:, None] * np.array([0, 1])

@@ -107,9 +107,8 @@ class _Matrices:
         self.data, self.order = data, order
         self.tag = struct.Struct(order + "II").unpack_from
         self.types = {kind: np.dtype(order + code) for kind, code in NUMBERS.items()}
-        self.bar = tqdm(
-            total=len(data), desc=title, unit="B", unit_scale=True, delay=5, leave=False
-        )
+        small = len(data) < 2**24  # read in a moment; a bar of its own would take longer
+        self.bar = tqdm(total=len(data), desc=title, unit="B", unit_scale=True, disable=small)
         self.count = 0
 
     def read_all(self) -> tuple[str, Any]:
