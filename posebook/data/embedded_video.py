@@ -454,14 +454,14 @@ def clip_take(name: str, frames: tuple[int, int]) -> tuple[Take, str, float]:
     motions = load_motion()
     motion = motions[(number + 4 * person + 9 * group) % len(motions)]
     shutter = rng.uniform(0.35, 1.0)
-    joints = _perform(motion, group, frames, shutter, rng)
+    joints, time = _perform(motion, group, frames, shutter, rng)
     if rng.random() < 0.5:
         joints = body.mirror(joints)
     pose = _on_the_floor(mesh, _turn(pose_mesh(mesh, joints), rng.uniform(0, 2 * np.pi)))
     way = mesh.locate(pose)[:, REST_JOINTS.index("Hip")]
-    camera = _camera(mesh, pose, CAMERAS[int(rng.integers(len(CAMERAS)))], rng)
+    camera = _camera(mesh, pose, time, CAMERAS[int(rng.integers(len(CAMERAS)))], rng)
     events = int(rng.choice(3, p=[0.2, 0.45, 0.35]))
-    plates = scene.make_plates(way, SAMPLES, camera.center, events, rng)
+    plates = scene.make_plates(way, time, camera.center, events, rng)
     backdrop = scene.make_backdrop(camera, way.mean(0), rng)
     seed = (_SEED, 2, group, person, number)
     take = Take(mesh, look, pose, camera, plates, backdrop, _light(rng), _film_of(rng), seed)
@@ -474,21 +474,23 @@ def _person(seed: tuple[int, ...]) -> tuple[Mesh, dict]:
 
 
 def _perform(motion: MotionClip, group: int, frames: tuple[int, int], shutter: float, rng):
-    """Recorded joints (T * SAMPLES, 17, 3) of a group's stretch of a motion, at a speed of its own.
+    """Recorded joints (N, 17, 3) of a group's stretch of a motion at N = T * SAMPLES instants, and
+    when these are (N,), in frames.
 
-    A stretch that is too short for the shortest clip is slowed down to fit.
+    The speed is drawn; a stretch that is too short for the shortest clip is slowed down to fit.
     """
     first, last = _stretch(motion, group)
     rows_a_frame = motion.fps / FPS * rng.uniform(0.55, 1.1)
     wanted = int(rng.integers(frames[0], frames[1] + 1))
     if motion.name in CYCLES:
-        start = rng.uniform(0, len(motion))
-        return _at(motion, start + rows_a_frame * _instants(wanted, shutter), cyclic=True)
+        start, time = rng.uniform(0, len(motion)), _instants(wanted, shutter)
+        return _at(motion, start + rows_a_frame * time, cyclic=True), time
     T = int(np.clip((last - first) / rows_a_frame, frames[0], wanted))
     rows_a_frame = min(rows_a_frame, (last - first) / T)
     start = first + rng.uniform(0, 1) * (last - first - rows_a_frame * T)
-    rows = start + rows_a_frame * (0.5 + _instants(T, shutter))
-    return _at(motion, np.clip(rows, first, last), cyclic=False)
+    time = _instants(T, shutter)
+    rows = np.clip(start + rows_a_frame * (0.5 + time), first, last)
+    return _at(motion, rows, cyclic=False), time
 
 
 def _stretch(motion: MotionClip, group: int) -> tuple[float, float]:
@@ -531,18 +533,20 @@ def _on_the_floor(mesh: Mesh, pose: Pose) -> Pose:
     return Pose(pose.turn, pose.shift - [0, 0, float(np.quantile(lowest, 0.1))])
 
 
-def _camera(mesh: Mesh, pose: Pose, kind: str, rng) -> scene.CameraPath:
-    """A camera that keeps the person in view: on a tripod, following, or held by hand."""
+def _camera(mesh: Mesh, pose: Pose, time: np.ndarray, kind: str, rng) -> scene.CameraPath:
+    """A camera that keeps the person in view: on a tripod, following, or held by hand.
+
+    time: of the pose's instants (N,), in frames.
+    """
     joints = mesh.locate(pose)
     way = joints[:, REST_JOINTS.index("Hip")]
     N = len(way)
-    time = np.arange(N) / SAMPLES
     azimuth, distance = rng.uniform(0, 2 * np.pi), rng.uniform(3.2, 7)
     center = way.mean(0) + distance * np.array([np.cos(azimuth), np.sin(azimuth), 0])
     center[2] = rng.uniform(0.5, 2.4)
     target = np.broadcast_to((joints.min((0, 1)) + joints.max((0, 1))) / 2, way.shape)
     if kind != "tripod":
-        target = _smooth((joints.min(1) + joints.max(1)) / 2, 4 * SAMPLES)
+        target = _follow((joints.min(1) + joints.max(1)) / 2, time)
     shake = np.zeros((N, 3))
     zoom = np.ones(N)
     if kind == "hand":
@@ -557,12 +561,13 @@ def _camera(mesh: Mesh, pose: Pose, kind: str, rng) -> scene.CameraPath:
     return _frame_up(camera, joints, rng.uniform(110, 200))
 
 
-def _smooth(x: np.ndarray, width: int) -> np.ndarray:
-    """Moving mean of rows (N, C) over about `width` of them: a camera follows with a delay."""
-    pad = np.pad(x, ((width // 2, width // 2), (0, 0)), mode="edge")
-    total = np.cumsum(np.concatenate([np.zeros((1, x.shape[1])), pad]), axis=0)
-    n = len(pad) - len(x) + 1
-    return (total[n:] - total[:-n]) / n
+def _follow(points: np.ndarray, time: np.ndarray, width: int = 5) -> np.ndarray:
+    """Points (N, 3) as a camera follows them: their mean over `width` frames about each instant."""
+    middle = points[render.MIDDLE :: SAMPLES]
+    padded = np.pad(middle, ((width // 2, width // 2), (0, 0)), mode="edge")
+    mean = np.stack([padded[k : k + len(middle)] for k in range(width)]).mean(0)
+    frames = np.arange(len(middle))
+    return np.stack([np.interp(time, frames, axis) for axis in mean.T], axis=-1)
 
 
 def _frame_up(camera: scene.CameraPath, joints: np.ndarray, extent: float) -> scene.CameraPath:
@@ -625,10 +630,10 @@ def still_take(part: str, number: int) -> Take:
     pose = Pose(*(np.repeat(part, SAMPLES, axis=0) for part in (pose.turn, pose.shift)))
     pose = _on_the_floor(mesh, pose)
     way = mesh.locate(pose)[:, REST_JOINTS.index("Hip")]
-    camera = _camera(mesh, pose, CAMERAS[int(rng.integers(len(CAMERAS)))], rng)
-    plates = scene.make_plates(
-        way, SAMPLES, camera.center, int(rng.choice(2, p=[0.6, 0.4])), rng, still=True
-    )
+    time = _instants(1, rng.uniform(0.35, 1.0))
+    camera = _camera(mesh, pose, time, CAMERAS[int(rng.integers(len(CAMERAS)))], rng)
+    events = int(rng.choice(2, p=[0.6, 0.4]))
+    plates = scene.make_plates(way, time, camera.center, events, rng, still=True)
     backdrop = scene.make_backdrop(camera, way.mean(0), rng)
     seed = (_SEED, 5, test, number)
     return Take(mesh, look, pose, camera, plates, backdrop, _light(rng), _film_of(rng), seed)

@@ -393,19 +393,18 @@ _KINDS = {
 
 
 def make_plates(
-    path: np.ndarray, samples: int, center: np.ndarray, events: int, rng, still: bool = False
+    path: np.ndarray, time: np.ndarray, center: np.ndarray, events: int, rng, still: bool = False
 ) -> Plates:
     """Things that cross between camera and person, each within some frames of the clip.
 
-    path: (N, 3) the person's way at N instants, `samples` of them a frame. center: the camera's.
+    path: (N, 3) the person's way. time: (N,) of these instants, in frames. center: the camera's.
     still: they stand somewhere in front of the person instead.
     """
     corners, textures = [], []
-    frames = np.arange(len(path)) / samples
     for _ in range(events):
         width, height, foot, crossing = _KINDS[list(_KINDS)[int(rng.integers(len(_KINDS)))]]
         width, height, foot = (rng.uniform(*span) for span in (width, height, foot))
-        middle = rng.uniform(0.1, 0.9) * frames[-1]
+        middle = rng.uniform(0.1, 0.9) * time[-1]
         speed = (0.7 + width) / rng.uniform(*crossing) * rng.choice([-1, 1])  # metres a frame
         nearer = rng.uniform(0.2, 0.45)
         spot = path + (center - path) * nearer
@@ -414,7 +413,7 @@ def make_plates(
         if still:
             speed, middle = speed * 0.02, rng.uniform(-0.6, 0.6) / (speed * 0.02)
         # What is nearer to the camera passes faster in the picture; the way is the person's.
-        foot_point = spot * [1, 1, 0] + np.outer((frames - middle) * speed * (1 - nearer), across)
+        foot_point = spot * [1, 1, 0] + np.outer((time - middle) * speed * (1 - nearer), across)
         x = np.array([-0.5, 0.5, 0.5, -0.5])[:, None] * across * width
         z = np.array([0, 0, 1, 1])[:, None] * [0, 0, height] + [0, 0, foot]
         corners.append(foot_point[:, None] + x + z)
