@@ -460,7 +460,7 @@ def clip_take(name: str, frames: tuple[int, int]) -> tuple[Take, str, float]:
     pose = _on_the_floor(mesh, _turn(pose_mesh(mesh, joints), rng.uniform(0, 2 * np.pi)))
     way = mesh.locate(pose)[:, REST_JOINTS.index("Hip")]
     camera = _camera(mesh, pose, time, CAMERAS[int(rng.integers(len(CAMERAS)))], rng)
-    events = int(rng.choice(3, p=[0.2, 0.45, 0.35]))
+    events = int(rng.choice(3, p=[0.3, 0.5, 0.2]))
     plates = scene.make_plates(way, time, camera.center, events, rng)
     backdrop = scene.make_backdrop(camera, way.mean(0), rng)
     seed = (_SEED, 2, group, person, number)

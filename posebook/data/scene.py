@@ -385,9 +385,9 @@ class Plates:
 
 # Width and height in metres, height of the lower edge, and frames that a crossing takes.
 _KINDS = {
-    "board": ((0.3, 0.7), (1.2, 1.9), (0.0, 0.1), (5, 10)),
+    "board": ((0.25, 0.55), (1.2, 1.9), (0.0, 0.1), (5, 10)),
     "pole": ((0.08, 0.22), (2.2, 2.6), (0.0, 0.0), (4, 9)),
-    "bench": ((0.8, 1.8), (0.45, 0.95), (0.0, 0.1), (7, 14)),
+    "bench": ((0.7, 1.5), (0.45, 0.95), (0.0, 0.1), (7, 14)),
     "bag": ((0.25, 0.5), (0.25, 0.5), (0.2, 1.3), (4, 9)),
 }
 
@@ -406,7 +406,7 @@ def make_plates(
         width, height, foot = (rng.uniform(*span) for span in (width, height, foot))
         middle = rng.uniform(0.1, 0.9) * time[-1]
         speed = (0.7 + width) / rng.uniform(*crossing) * rng.choice([-1, 1])  # metres a frame
-        nearer = rng.uniform(0.2, 0.45)
+        nearer = rng.uniform(0.15, 0.38)
         spot = path + (center - path) * nearer
         away = (path[0] - center) * [1, 1, 0]
         across = np.array([-away[1], away[0], 0]) / np.linalg.norm(away)
