@@ -27,6 +27,10 @@ _STANDS_FOR = {
     "Neck": "Thorax", "Belly": "Spine", "Face": "Nose", "Pelvis": "Hip", "UpperNeck": "Thorax",
     "HeadTop": "Head", "RAnkle": "RFoot", "LAnkle": "LFoot",
 }  # fmt: skip
+ACTIONS = (
+    "catch", "climb_stairs", "golf", "jump", "kick_ball", "pick", "pullup", "push", "run",
+    "shoot_ball", "swing_baseball", "walk",
+)  # fmt: skip
 _ODD = ("Goal!_@_7_(a,b)+", "plain_f_cm_np1_ri_med", "Day-[x]#2_'s")
 
 
@@ -85,7 +89,7 @@ def jhmdb_clips(frames: int = 3) -> list[VideoClip]:
     """Three clips of each of the 12 actions, in the order in which the splits list them."""
     size = (jhmdb.HEIGHT, jhmdb.WIDTH)
     clips = []
-    for k, (action, odd) in enumerate((a, odd) for a in jhmdb.ACTIONS for odd in _ODD):
+    for k, (action, odd) in enumerate((a, odd) for a in ACTIONS for odd in _ODD):
         joints = figure(JHMDB, k, frames, size)
         box = []
         for frame in joints:
@@ -123,7 +127,7 @@ def write_jhmdb(
         write_jhmdb_clip(folder, clip, release)
     for split in jhmdb.CLIPS:
         flags = {clip.name: 1 for clip in jhmdb_split(clips, split)[0]}
-        for action in jhmdb.ACTIONS:
+        for action in ACTIONS:
             lines = [f"{c.name}.avi {flags.get(c.name, 2)}" for c in clips if c.action == action]
             path = folder / "sub_splits" / f"{action}_test_split_{split}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)

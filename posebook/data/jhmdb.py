@@ -32,10 +32,7 @@ from posebook.skeleton import JHMDB
 SOURCE = "jhmdb"
 HEIGHT, WIDTH = 240, 320
 FPS = 30.0  # of HMDB51, from which the clips were cut; the files do not say
-ACTIONS = (
-    "catch", "climb_stairs", "golf", "jump", "kick_ball", "pick", "pullup", "push", "run",
-    "shoot_ball", "swing_baseball", "walk",
-)  # fmt: skip
+ACTIONS = 12
 CLIPS = {1: (227, 89), 2: (236, 80), 3: (224, 92)}  # official clips for training and test
 FRAMES = 11200
 PARTS = {"1": "train", "2": "test"}
@@ -88,29 +85,34 @@ class Entry:
 def read_split(folder: Path, split: int) -> list[Entry]:
     """Which clips one split trains on and tests on; ValueError for the splits of the full JHMDB."""
     place = _part(folder, "sub_splits")
-    files = {}
+    files: dict[str, dict[str, Path]] = {}  # of each action, by split
     for name in names_in(place):
+        if re.fullmatch(r".+_test_split[123]\.txt", name):
+            raise _full_jhmdb(place / name)
         match = SPLIT_FILE.fullmatch(name)
-        if re.fullmatch(r".+_test_split[123]\.txt", name) or (
-            match and match["action"] not in ACTIONS
-        ):
-            raise ValueError(
-                f"{place / name} belongs to the splits of the full JHMDB (21 actions), whose "
-                "clips are cut off by the picture; unpack sub_splits.zip in place of splits.zip"
-            )
-        if match and match["split"] == str(split):
-            files[match["action"]] = place / name
-    missing = [action for action in ACTIONS if action not in files]
-    if missing:
+        if match:
+            files.setdefault(match["action"], {})[match["split"]] = place / name
+    if len(files) > ACTIONS:
+        raise _full_jhmdb(place)
+    missing = [action for action in files if str(split) not in files[action]]
+    if missing or len(files) < ACTIONS:
+        what = f"lacks {missing[0]}_test_split_{split}.txt" if missing else "is not complete"
         raise FileNotFoundError(
-            f"{place} lacks {missing[0]}_test_split_{split}.txt ({len(missing)} of 12 actions are "
-            f"missing); unpack sub_splits.zip anew; {DEAD_LINK}"
+            f"{place} {what}: it should hold a file of split {split} for each of {ACTIONS} "
+            f"actions and has {len(files) - len(missing)}; {_unpack('sub_splits')}; {DEAD_LINK}"
         )
-    return [entry for action in ACTIONS for entry in _read_split_file(files[action], action)]
+    return [entry for action in files for entry in _read_split_file(files[action][str(split)])]
 
 
-def _read_split_file(path: Path, action: str) -> list[Entry]:
-    remedy = "unpack sub_splits.zip anew"
+def _full_jhmdb(place: Path) -> ValueError:
+    return ValueError(
+        f"{place} belongs to the splits of the full JHMDB (21 actions), whose bodies are cut off "
+        "by the picture; unpack sub_splits.zip in place of splits.zip"
+    )
+
+
+def _read_split_file(path: Path) -> list[Entry]:
+    action, remedy = SPLIT_FILE.fullmatch(path.name)["action"], _unpack("sub_splits")
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError:
@@ -376,7 +378,7 @@ def _check_split(
         report.found.append(f"annotations of mmpose, split {split}")
         return len(parts[0]), len(parts[1])
     entries = read_split(folder, split)
-    report.found.append(f"sub_splits of the 12 actions, split {split}")
+    report.found.append(f"sub_splits of 12 actions, split {split}")
     new = [entry for entry in entries if entry.name not in clips]
     for entry in tqdm(new, desc=f"split {split}", unit="clip", delay=5):
         try:

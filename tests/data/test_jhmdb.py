@@ -207,17 +207,23 @@ def test_the_splits_of_the_full_jhmdb_are_named(copy):
         jhmdb.load_clips(copy)
 
 
-def test_an_action_of_the_full_jhmdb_is_refused(copy):
+def test_more_actions_than_twelve_are_the_full_jhmdb(copy):
     (copy / "sub_splits" / "brush_hair_test_split_1.txt").write_text("a.avi 1\n")
-    with pytest.raises(ValueError, match="brush_hair_test_split_1.txt belongs to the splits of"):
+    with pytest.raises(ValueError, match="sub_splits belongs to the splits of the full JHMDB"):
         jhmdb.load_clips(copy)
 
 
 def test_a_missing_split_file_tells_what_to_do_where_the_address_is_dead(copy):
     (copy / "sub_splits" / "golf_test_split_2.txt").unlink()
-    with pytest.raises(FileNotFoundError, match="lacks golf_test_split_2.txt .*no longer answers"):
+    with pytest.raises(FileNotFoundError, match="lacks golf_test_split_2.txt.*no longer answers"):
         jhmdb.load_clips(copy, 2)
     assert len(jhmdb.read_split(copy, 1)) == 36
+    for split in (1, 3):
+        (copy / "sub_splits" / f"golf_test_split_{split}.txt").unlink()
+    with pytest.raises(
+        FileNotFoundError, match="is not complete: .* 12 actions and has 11; unpack"
+    ):
+        jhmdb.load_clips(copy)
 
 
 @pytest.mark.parametrize(
