@@ -15,6 +15,7 @@ from posebook import crops
 from posebook.crops import Augmentation
 from posebook.data.pictures import picture
 from posebook.data.records import ImageSet, VideoClip
+from posebook.provenance import data_digest
 from posebook.skeleton import JointSet, joint_set
 
 
@@ -39,7 +40,7 @@ class Frames:
     joint_set: JointSet
 
     def __len__(self) -> int:
-        return len(self.joints)
+        return len(self.box)
 
     def picture(self, row: int) -> np.ndarray:
         """The picture of a row, (H, W, 3) of uint8."""
@@ -80,6 +81,14 @@ def collect_frames(records: Sequence[ImageSet | VideoClip]) -> Frames:
         last=torch.where(still, rows, last),
         joint_set=joint_set(records[0].joint_set),
     )
+
+
+def fingerprint(frames: Frames, pictures: int = 8) -> str:
+    """Digest of all labels and of some pictures: tells data apart without reading all of it."""
+    rows = torch.linspace(0, len(frames) - 1, pictures).long().unique().tolist()
+    labels_ = {"joints": frames.joints, "annotated": frames.annotated, "box": frames.box}
+    shown = {f"picture {row}": frames.picture(row) for row in rows}
+    return data_digest({**labels_, "last": frames.last, **shown})
 
 
 def _stacked(parts: Sequence[np.ndarray], kind: type) -> Tensor:

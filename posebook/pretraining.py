@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,13 +17,13 @@ from torch import nn
 
 from posebook import pck
 from posebook.crops import draw_augmentation, inverse, move, normalised
-from posebook.frames import Frames, crop
+from posebook.frames import Frames, crop, fingerprint
 from posebook.heads import head_of, joints_of, loss_of
 from posebook.models.base import BaseNetwork, Decoder, Encoder, Pyramid, Regressor, load_matching
 from posebook.provenance import code_digest
 from posebook.training import Curves, EpochOrder, draw, fit, seeded
 
-# What can change a base network, beside the modules of its data.
+# What can change a base network, beside its data.
 MODULES = tuple(
     f"posebook.{name}"
     for name in (
@@ -147,20 +146,17 @@ def base_network(
     *,
     loss: str = "heatmap",
     start: dict[str, torch.Tensor] | None = None,
-    data: str = "",
-    modules: Sequence[str] = (),
     device: str = "cpu",
     folder: Path | None = None,
 ) -> tuple[BaseNetwork, dict]:
     """The trained base network for these settings, from the cache or trained now; and its record.
 
-    start: weights to begin from, where they fit. data: what else tells the training frames from
-    others (data set, split). modules: those that make the data. Two processes that ask for the
-    same network train it once. The record has curves, wall_seconds and key.
+    start: weights to begin from, where they fit. Two processes that ask for the same network train
+    it once. The record has curves, wall_seconds and key.
     """
     key = key_of(
-        settings=asdict(settings), data=data, frames=len(train), loss=loss, seed=seed,
-        started=start is not None, code=code_digest([*MODULES, *modules]), device=device,
+        settings=asdict(settings), data=fingerprint(train), loss=loss, seed=seed,
+        started=start is not None, code=code_digest(MODULES), device=device,
     )  # fmt: skip
     folder = (folder or cache_folder()) / "base" / key
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from posebook import crops, flow, results, video_metrics
 from posebook.data import embedded_video
 from posebook.features import Features, features
-from posebook.frames import Frames, collect_frames, crop, labels
+from posebook.frames import Frames, collect_frames, crop, fingerprint, labels
 from posebook.heads import head_of, joints_of, loss_of
 from posebook.models.base import BaseNetwork, Encoder
 from posebook.models.multiscale import VideoNetwork
@@ -229,15 +229,6 @@ def _records(profile: Profile, variant: Variant, dataset: str, kind: str):
     return official_video.load(dataset, kind, variant.split)
 
 
-def data_modules(dataset: str) -> list[str]:
-    """Modules that make the data of the base network."""
-    drawn = [name for name in results.imported_modules() if name.startswith("posebook.data.")]
-    official = ("jhmdb", "penn_action", "mpii", "official_video", "matlab", "folders")
-    if dataset == SOURCE:
-        return [name for name in drawn if not name.endswith(official)]
-    return drawn
-
-
 def prepare_base(
     profile: Profile,
     variant: Variant,
@@ -255,13 +246,11 @@ def prepare_base(
         train, test = (
             collect_frames(part) for part in _records(profile, variant, dataset, "stills")
         )
-        data = f"{dataset}/stills"
     else:
         # The embedded clips are the same pictures in both joint sets, and share an encoder.
         same = replace(variant, joints="jhmdb15") if dataset == SOURCE else variant
         train, test = clips(profile, same, dataset)
-        data = f"{dataset}/clips/{same.joints}/{variant.split}"
-    common = dict(data=data, modules=data_modules(dataset), device=device, folder=folder)
+    common = dict(device=device, folder=folder)
     base, record = base_network(profile.base, train, test, seed, **common)
     if variant.loss != "heatmap":
         further = replace(profile.base, steps=max(1, profile.base.steps // 3), imagenet=False)
@@ -270,6 +259,11 @@ def prepare_base(
             further, train, test, seed, loss=variant.loss, start=start, **common
         )
     return base, record
+
+
+def pictures_of(frames: Frames) -> str:
+    """Digest of what a crop of these frames shows, whichever joints are labelled in it."""
+    return fingerprint(replace(frames, joints=torch.zeros(0), annotated=torch.zeros(0)))
 
 
 def prepare(
@@ -285,10 +279,14 @@ def prepare(
     base, record = prepare_base(profile, variant, seed, dataset, device, folder)
 
     def cached(frames: Frames, copies: int, erasing: bool) -> Features:
-        boxes = results.data_digest({"box": frames.box, "last": frames.last})
         code = results.code_digest(["posebook.features", "posebook.crops"])
         key = key_of(
-            base=record["key"], boxes=boxes, copies=copies, erasing=erasing, seed=seed, code=code
+            base=record["key"],
+            data=pictures_of(frames),
+            copies=copies,
+            erasing=erasing,
+            seed=seed,
+            code=code,
         )
         return features(
             frames, base.encoder, profile.base.crop, copies=copies, erasing=erasing, seed=seed,
@@ -633,6 +631,7 @@ def _run(size, row, profile, variant, seed, dataset, experiment, folder, device,
         if row.trained
         else (size.base.steps, size.base.batch)
     )
+    parts = {"train": setting.train, "test": setting.test}
     record = {
         "experiment": experiment,
         "variant": variant,
@@ -644,7 +643,7 @@ def _run(size, row, profile, variant, seed, dataset, experiment, folder, device,
         "curves": curves | drawn,
         "parameters": {**asdict(row), **asdict(size), "base_key": setting.base_record["key"]},
         "data_digest": results.data_digest(
-            {"train": setting.train.joints, "test": setting.test.joints, "box": setting.test.box}
+            {name: np.array(fingerprint(part)) for name, part in parts.items()}
         ),
         "modules": modules,
         "code_digest": digest,
