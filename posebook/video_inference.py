@@ -9,13 +9,17 @@ beginning anew N frames before each target, one step a frame and direction.
 All but `naive` read frames from an iterator and keep a bounded number of them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from posebook.crops import normalised
+from posebook.crops import crop_matrix, cut, inverse, move, normalised
+from posebook.data.pictures import picture as as_picture
+from posebook.heads import joints_of
 from posebook.models.multiscale import VideoNetwork
 from posebook.models.tce import windows
 
@@ -35,6 +39,63 @@ def naive(
         before = torch.arange(N + 1)[None]
         out.append(model(X, before, 2 * N - before))
     return torch.cat(out)
+
+
+@torch.inference_mode()
+def poses(
+    encoder: nn.Module,
+    model: VideoNetwork,
+    pictures: Iterable,
+    boxes: Sequence | None = None,
+    *,
+    size: int,
+    N: int,
+    form: str = "cached",
+    loss: str = "heatmap",
+    name: str = "video",
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Joints (K, 2) in pixels and scores (K,) of one person, frame by frame.
+
+    pictures: arrays (H, W, 3) or files, in order, such as `posebook.data.pictures.read_video`
+    gives them. boxes: the person's (x1, y1, x2, y2) in each; None takes whole pictures. size, loss:
+    of the crops and of the training of the network. form: "cached" or "stream".
+
+    Raises ValueError, with `name` and the frame, for a missing box, one without area, or one that
+    lies outside its picture.
+    """
+    run = {"cached": cached, "stream": stream}
+    if form not in run:
+        raise ValueError(f"unknown form {form!r}; known: {', '.join(run)}")
+    waiting: deque[Tensor] = deque()
+
+    def film() -> Iterator[Tensor]:
+        for number, item in enumerate(pictures):
+            picture = as_picture(item)
+            box = _box_of(picture, boxes, number, name)
+            M = crop_matrix(torch.as_tensor(box, dtype=torch.float64)[None], size)
+            waiting.append(M)
+            yield cut([picture], M, size)[0]
+
+    for output in run[form](encoder, model, film(), N):
+        joints, scores = joints_of(loss, output, size)
+        for mine, score in zip(joints.cpu(), scores.cpu(), strict=True):
+            yield move(inverse(waiting.popleft()), mine[None])[0], score
+
+
+def _box_of(picture: np.ndarray, boxes: Sequence | None, number: int, name: str) -> np.ndarray:
+    height, width = picture.shape[:2]
+    if boxes is None:
+        return np.array([-0.5, -0.5, width - 0.5, height - 0.5])
+    if number >= len(boxes):
+        raise ValueError(f"{name}: frame {number} has no box, there are {len(boxes)}")
+    box = np.asarray(boxes[number], dtype=float)
+    x1, y1, x2, y2 = box
+    if not (x1 < x2 and y1 < y2 and x1 < width and y1 < height and x2 > 0 and y2 > 0):
+        raise ValueError(
+            f"{name}: frame {number}: the box {box.tolist()} has no area in the picture of "
+            f"{width} x {height}; boxes are x1, y1, x2, y2 in pixels"
+        )
+    return box
 
 
 class _Buffer:

@@ -1,5 +1,6 @@
 """Whole videos: every form gives what it should, and never holds more than it must."""
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -7,7 +8,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from posebook.crops import normalised
 from posebook.models.base import Encoder
 from posebook.models.multiscale import VideoNetwork
-from posebook.video_inference import _Buffer, cached, multiplications, naive, recursion, stream
+from posebook.video_inference import (
+    _Buffer,
+    cached,
+    multiplications,
+    naive,
+    poses,
+    recursion,
+    stream,
+)
 
 SIZE, N = 32, 3
 
@@ -128,3 +137,46 @@ def test_counted_multiplications_are_those_that_are_done():
 def test_an_unknown_form_is_answered_with_the_known_ones():
     with pytest.raises(ValueError, match="unknown form 'fast'; known: naive, cached, stream"):
         multiplications(Encoder(4), None, SIZE, N, "fast")
+
+
+# ---------------------------------------------------------------- from pictures to joints
+
+
+@pytest.fixture
+def small():
+    torch.manual_seed(0)
+    encoder = Encoder(4).eval()
+    return encoder, VideoNetwork(encoder.channels, 3, 8, front="single").eval()
+
+
+@pytest.mark.parametrize("form", ["cached", "stream"])
+def test_joints_of_a_video_lie_where_the_boxes_are(small, form):
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 255, (50, 90, 3), dtype=np.uint8) for _ in range(40)]
+    boxes = [[10 + t, 5, 40 + t, 45] for t in range(40)]
+    found = list(poses(*small, pictures, boxes, size=SIZE, N=2, form=form))
+    assert len(found) == 40
+    for (joints, scores), (x1, y1, x2, y2) in zip(found, boxes, strict=True):
+        assert joints.shape == (3, 2) and scores.shape == (3,)
+        away = (joints - torch.tensor([(x1 + x2) / 2, (y1 + y2) / 2])).abs()
+        assert away.max() <= 0.625 * 40  # half of the enlarged square
+
+
+def test_a_video_without_boxes_is_taken_whole(small):
+    pictures = (np.zeros((31, 57), np.uint8) for _ in range(3))  # grey, of odd size
+    assert len(list(poses(*small, pictures, size=SIZE, N=2))) == 3
+
+
+@pytest.mark.parametrize("box", [[5, 5, 5, 9], [95, 5, 99, 9], [-9, 0, -1, 9], [9, 9, 5, 5]])
+def test_a_box_that_shows_nothing_is_refused_by_name_and_frame(small, box):
+    pictures = [np.zeros((50, 90, 3), np.uint8)] * 3
+    good = [0, 0, 40, 40]
+    with pytest.raises(ValueError, match=r"gym\.avi: frame 2: the box .* has no area in the pic"):
+        list(poses(*small, pictures, [good, good, box], size=SIZE, N=1, name="gym.avi"))
+    with pytest.raises(ValueError, match=r"gym\.avi: frame 2 has no box, there are 2"):
+        list(poses(*small, pictures, [good, good], size=SIZE, N=1, name="gym.avi"))
+
+
+def test_an_unknown_form_of_reading_is_refused(small):
+    with pytest.raises(ValueError, match="unknown form 'naive'; known: cached, stream"):
+        next(poses(*small, [], size=SIZE, N=1, form="naive"))
