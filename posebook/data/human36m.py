@@ -105,11 +105,16 @@ def lens_order(sequences: list[ViewSequence]) -> str:
 
 def distances(sequence: ViewSequence, frames: int = 8) -> np.ndarray:
     """Median distance (V,) in pixels between 2D joints and projected 3D joints, a few frames."""
+    return np.diagonal(_distances(sequence, frames))
+
+
+def _distances(sequence: ViewSequence, frames: int) -> np.ndarray:
+    """Median distance (V, V) of each view's 2D joints from the projection into each camera."""
     at = np.unique(np.linspace(0, len(sequence) - 1, frames).astype(int))
     world = sequence.joints_3d[at].astype(np.float64)
     projected = np.stack([camera.project(world) for camera in sequence.cameras], axis=1)
-    apart = np.linalg.norm(projected - sequence.joints_2d[at], axis=-1)
-    return np.median(apart, axis=(0, 2))
+    apart = np.linalg.norm(sequence.joints_2d[at, :, None] - projected[:, None], axis=-1)
+    return np.median(apart, axis=(0, 3))
 
 
 def read_positions(path: Path) -> dict[str, dict[str, np.ndarray]]:
@@ -264,14 +269,22 @@ def _swap_lens(sequence: ViewSequence) -> ViewSequence:
 
 def _check_fit(sequence: ViewSequence) -> None:
     """Detections and recorded joints must be of the same instants, cameras and units."""
-    far = distances(sequence)
-    if far.max() > MOST_DISTANCE and (sequence.subject, sequence.action) not in DAMAGED:
+    if (sequence.subject, sequence.action) in DAMAGED:
+        return
+    apart = _distances(sequence, frames=8)
+    far, nearest = np.diagonal(apart), apart.argmin(axis=1)
+    if (nearest != np.arange(len(nearest))).any():
+        view = int(np.flatnonzero(nearest != np.arange(len(nearest)))[0])
+        problem = f"of camera {CAMERAS[view]} fit camera {CAMERAS[nearest[view]]} better"
+    elif far.max() > MOST_DISTANCE:
         view = int(far.argmax())
-        raise ValueError(
-            f"{sequence.source}: joints_2d of {sequence.subject}/{sequence.action} lie "
-            f"{far[view]:.0f} px (median) from the projected 3D joints in camera {CAMERAS[view]}; "
-            "2D and 3D are not of one preparation, or views, axes or units are changed"
-        )
+        problem = f"lie {far[view]:.0f} px (median) from the 3D joints in camera {CAMERAS[view]}"
+    else:
+        return
+    raise ValueError(
+        f"{sequence.source}: joints_2d of {sequence.subject}/{sequence.action} {problem}; 2D and "
+        "3D are not of one preparation, or views, axes or units are changed"
+    )
 
 
 def _check_complete(sequences: list[ViewSequence], folder: Path) -> None:

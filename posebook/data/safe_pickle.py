@@ -164,10 +164,11 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _cannot_read(path: Path, problem: Exception) -> str:
     with open(path, "rb") as file:
-        start = file.read(16)
+        start = file.read(12)
+    look = "an archive cut off or damaged" if start[:2] == b"PK" else f"beginning with {start!r}"
     return (
-        f"{path} cannot be read ({_first_line(problem)}; {path.stat().st_size:,} bytes that begin "
-        f"with {start!r}); copy or make it again"
+        f"{path} cannot be read ({_first_line(problem)}; {path.stat().st_size:,} bytes, {look}); "
+        "copy or make it again"
     )
 
 
