@@ -58,11 +58,20 @@ def numbered_pictures(folder: Path, pattern: str, count: int, remedy: str) -> tu
     return tuple(folder / name for name in wanted)
 
 
+def read_bytes(path: Path, remedy: str) -> bytes:
+    """The bytes of a file; OSError with the remedy if there is none that may be read."""
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise OSError(f"{path} cannot be read ({problem.strerror}); {remedy}") from None
+
+
 def read_json(path: Path, remedy: str) -> Any:
     """The content of a JSON file; ValueError with the remedy if it is none."""
+    content = read_bytes(path, remedy)
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, ValueError, RecursionError) as problem:
+        return json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as problem:
         reason = str(problem).splitlines()[0][:120]
         raise ValueError(f"{path} is no JSON or cut short ({reason}); {remedy}") from None
 

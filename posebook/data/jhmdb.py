@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from posebook.data.files import names_in, numbered_pictures, read_json, report_errors
+from posebook.data.files import names_in, numbered_pictures, read_bytes, read_json, report_errors
 from posebook.data.folders import find
 from posebook.data.matlab import MOST, MatFile, read_mat
 from posebook.data.records import VideoClip
@@ -114,7 +114,7 @@ def _full_jhmdb(place: Path) -> ValueError:
 def _read_split_file(path: Path) -> list[Entry]:
     action, remedy = SPLIT_FILE.fullmatch(path.name)["action"], _unpack("sub_splits")
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_bytes(path, remedy).decode("utf-8").split("\n")
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not text; {remedy}") from None
     entries: dict[str, Entry] = {}

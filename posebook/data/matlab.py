@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from posebook.data.files import read_bytes
 from posebook.data.mat5 import LARGEST, Unreadable, parse
 
 MOST = 1e9  # above any pixel, millimetre or count: a damaged file
@@ -67,10 +68,11 @@ def read_mat(path: Path, remedy: str = UNPACK_ANEW, largest: int = LARGEST) -> M
     largest: bytes that the file may take when its compressed parts are unpacked.
 
     Raises ValueError, naming the file and the remedy, for a file of another format, cut short,
-    damaged, too large, or with MATLAB objects in it.
+    damaged, too large, or with MATLAB objects in it; OSError if it cannot be opened.
     """
+    content = read_bytes(path, remedy)
     try:
-        fields = parse(path.read_bytes(), largest, f"reading {path.name}")
+        fields = parse(content, largest, f"reading {path.name}")
     except Unreadable as problem:
         raise ValueError(f"{path} {problem}; {remedy}") from None
     except (ValueError, RecursionError, MemoryError, struct.error) as problem:

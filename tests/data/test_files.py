@@ -51,6 +51,11 @@ def test_missing_and_surplus_pictures(three):
         numbered_pictures(three, "{:03d}.png", 2, "look again")
 
 
+def test_a_folder_in_place_of_a_file(tmp_path):
+    with pytest.raises(OSError, match="cannot be read .Is a directory.; look again"):
+        read_json(tmp_path, "look again")
+
+
 def test_json_with_a_mark_of_byte_order(tmp_path):
     (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert read_json(tmp_path / "a.json", "look again") == {"a": 1}
