@@ -12,15 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from posebook.camera import Camera
 from posebook.data import safe_pickle
 from posebook.data.folders import find
+from posebook.data.overlays import overlays
 from posebook.data.records import ViewSequence
 from posebook.data.report import Report
 from posebook.data.rig import human36m_rig
-from posebook.data.samples import draw_skeleton
 from posebook.skeleton import H36M
 
 TRAIN_SUBJECTS = ("S1", "S5", "S6", "S7", "S8")
@@ -414,6 +413,11 @@ def check(folder: Path) -> Report:
         )
     if "annotation_body3d" in names:
         report.found.append("annotation_body3d (mmpose)")
+        report.notes.append(
+            "cameras.pkl is not read: the published numbers are used, whose lens order is known"
+        )
+        if not _has(folder / "annotation_body3d", "fps50"):
+            report.notes.append("fps10 has a fifth of the frames; make fps50 for all of them")
         found = found or ["gt"]
     elif "data_3d_h36m.npz" not in (name.lower() for name in names):
         report.missing.append("data_3d_h36m.npz (VideoPose3D) or annotation_body3d (mmpose)")
@@ -448,17 +452,4 @@ def _check_detections(report: Report, folder: Path, detections: str) -> None:
         report.notes.append(f"{detections}: has no confidences; all weights w are 1")
     report.notes.append(f"{detections}: S11 Directions is left out, its video is corrupt")
     for sequence in (train[0], test[0]):
-        report.samples += _samples(sequence, detections)
-
-
-def _samples(sequence: ViewSequence, title: str) -> list[tuple[str, np.ndarray]]:
-    """The middle instant in each view: detections thick, the projected truth thin."""
-    at = len(sequence) // 2
-    samples = []
-    for v, camera in enumerate(sequence.cameras):
-        picture = Image.new("RGB", camera.resolution, "white")
-        draw_skeleton(picture, sequence.joints_2d[at, v], H36M, width=9)
-        draw_skeleton(picture, camera.project(sequence.joints_3d[at].astype(float)), H36M, width=2)
-        where = f"{title} {sequence.subject} {sequence.action}\n{camera.name} frame {at}"
-        samples.append((where, np.asarray(picture.resize((250, 250)))))
-    return samples
+        report.samples += overlays(sequence, f"{detections} ")

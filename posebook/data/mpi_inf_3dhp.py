@@ -15,16 +15,15 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from posebook.camera import Camera
 from posebook.data.folders import find
 from posebook.data.matlab import read_mat
+from posebook.data.overlays import overlays
 from posebook.data.records import ViewSequence, stack_views
 from posebook.data.report import Report
 from posebook.data.rig import ASSET as RIG
-from posebook.data.samples import draw_skeleton
 from posebook.skeleton import H36M
 
 ASSET = RIG.with_name("mpi_inf_3dhp_cameras.json")
@@ -423,10 +422,11 @@ def check(folder: Path) -> Report:
             report.found.append(f"{name}: {len(sequence):,} frames, {len(CHEST)} chest cameras")
             report.counts.append((f"{name}, frames a camera", len(sequence), official))
             if number == 1 and subject in (1, 5):
-                report.samples += _samples(sequence)
+                report.samples += overlays(sequence, "")
     for number, official in OFFICIAL_VALID.items():
         _check_test(report, folder, number, official)
     report.notes.append("2D joints are the annotated ones; the files hold no detections")
+    report.notes.append("the official truth is the universal skeleton; scores name theirs")
     return report
 
 
@@ -453,17 +453,3 @@ def _check_test(report: Report, folder: Path, number: int, official: int) -> Non
 def _add_problem(report: Report, problem: Exception) -> None:
     what, _, remedy = str(problem).rpartition("; ")
     report.problem(what or problem, remedy if what else _REMEDY)
-
-
-def _samples(sequence: ViewSequence) -> list[tuple[str, np.ndarray]]:
-    """The middle instant in each view: annotated joints thick, the projected 3D thin."""
-    at = len(sequence) // 2
-    samples = []
-    for v, camera in enumerate(sequence.cameras):
-        picture = Image.new("RGB", PICTURE, "white")
-        draw_skeleton(picture, sequence.joints_2d[at, v], H36M, width=18)
-        truth = camera.project(sequence.joints_3d[at].astype(float))
-        draw_skeleton(picture, truth, H36M, width=4)
-        title = f"{sequence.subject} {sequence.action}\ncamera {camera.name}, frame {at}"
-        samples.append((title, np.asarray(picture.resize((256, 256)))))
-    return samples
