@@ -21,15 +21,21 @@ from torch import Tensor
 from posebook import disentangle, lifting, metrics, mirror, results
 from posebook import factorization_losses as losses
 from posebook.data.orthographic import Pictures, body_size, prepare
-from posebook.data.pairs import Views, collect, draw_views
+from posebook.data.pairs import collect, draw_views
 from posebook.data.pose2sim import load_pose2sim
 from posebook.data.views import SOURCE, ViewsSize
 from posebook.data.virtual import triangulated
 from posebook.losses import gradient_penalty
 from posebook.models.critic import Critic
 from posebook.models.dictionary import (
-    Dictionary, EncoderDecoder, level_sizes, load_dictionary, principal_components,
-    remember_typical_code, rotation, save_dictionary,
+    Dictionary,
+    EncoderDecoder,
+    level_sizes,
+    load_dictionary,
+    principal_components,
+    remember_typical_code,
+    rotation,
+    save_dictionary,
 )  # fmt: skip
 from posebook.models.factorization import FactorizationNetwork
 from posebook.models.lifting import ResLinear
@@ -265,7 +271,7 @@ def shared_dictionary(
     depends = [
         code, results.data_digest({"X": pictures.X, "found": pictures.found}), model.head, seed,
         model.dictionary.sizes, profile.dictionary_batch, profile.dictionary_steps,
-        profile.dictionary_rate, profile.dictionary_schedule, results.device_name(pictures.X.device),
+        profile.dictionary_rate, profile.dictionary_schedule, results.device_name(pictures.device),
     ]  # fmt: skip
     name = hashlib.sha256(repr(depends).encode()).hexdigest()[:16]
 
@@ -415,7 +421,8 @@ def train(
     """Train `model` by equation 4.8; a dictionary that was learned before, at a tenth of the rate.
 
     teacher: the encoder-decoder that learned the dictionary. The network imitates it for the first
-    `IMITATION` of the steps. folder: where checkpoints go, and from where a killed run is resumed; None for none.
+    `IMITATION` of the steps. folder: where checkpoints go, and from where a killed run is resumed;
+    None for none.
     watch: numbers to log now and then in evaluation mode.
     """
     order = EpochOrder(len(pictures), profile.batch, seed, pictures.X.device)

@@ -10,8 +10,15 @@ from posebook import factorization_losses as losses
 from posebook import metrics, mirror
 from posebook.data.orthographic import normalize
 from posebook.models.dictionary import (
-    Dictionary, EncoderDecoder, hat, level_sizes, load_dictionary, nearest_rotation,
-    principal_components, rotation, save_dictionary,
+    Dictionary,
+    EncoderDecoder,
+    hat,
+    level_sizes,
+    load_dictionary,
+    nearest_rotation,
+    principal_components,
+    rotation,
+    save_dictionary,
 )  # fmt: skip
 from posebook.skeleton import H36M
 from posebook.training import draw, fit
