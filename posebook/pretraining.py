@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -37,12 +37,14 @@ MODULES = tuple(
 class BaseSettings:
     """Size of the base network and of its training.
 
-    width: of the encoder, see `posebook.models.base.Encoder`. crop: pixels. sigma: of the peaks,
-    in cells. imagenet: start from ImageNet's weights, which torchvision then downloads.
+    width, blocks: of the encoder, see `posebook.models.base.Encoder`. crop: pixels. sigma: of the
+    peaks, in cells. imagenet: start from ImageNet's weights, which torchvision then downloads.
     schedule: of the learning rate; or, as in the thesis, shares of the run after which it drops.
+    epochs: where above 0 they set the steps, by the size of the data.
     """
 
     width: int
+    blocks: int
     crop: int
     decoder_width: int
     dilations: tuple[int | None, ...]
@@ -52,11 +54,12 @@ class BaseSettings:
     learning_rate: float
     schedule: str | tuple[float, ...]
     imagenet: bool = False
+    epochs: int = 0
 
 
 def build(settings: BaseSettings, joints: int, loss: str = "heatmap") -> BaseNetwork:
     """The untrained base network, with the pyramid of section 2.4."""
-    encoder = Encoder(settings.width, settings.imagenet)
+    encoder = Encoder(settings.width, settings.blocks, settings.imagenet)
     if head_of(loss) == "heatmap":
         head: nn.Module = Decoder(encoder.channels, settings.decoder_width, joints)
     else:
@@ -154,6 +157,9 @@ def base_network(
     start: weights to begin from, where they fit. Two processes that ask for the same network train
     it once. The record has curves, wall_seconds and key.
     """
+    if settings.epochs:
+        steps = settings.epochs * max(1, len(train) // settings.batch)
+        settings = replace(settings, steps=steps)
     key = key_of(
         settings=asdict(settings), data=fingerprint(train), loss=loss, seed=seed,
         started=start is not None, code=code_digest(MODULES), device=device,

@@ -15,12 +15,12 @@ class Encoder(nn.Module):
 
     The thesis' "first four residual blocks" are conv2_x to conv5_x, the whole trunk.
 
-    width: 64 and up for ResNet-50 (bottleneck blocks, C = 2048); below, two basic blocks a stage
-    (ResNet-18) that begin with `width` channels, C = 8 width. imagenet: ResNet-50 with weights
-    that torchvision downloads when they are asked for.
+    width: 64 and up for ResNet-50 (bottleneck blocks, C = 2048); below, a small one that begins
+    with `width` channels and has `blocks` basic blocks a stage (two: ResNet-18), C = 8 width.
+    imagenet: ResNet-50 with weights that torchvision downloads when they are asked for.
     """
 
-    def __init__(self, width: int = 64, imagenet: bool = False) -> None:
+    def __init__(self, width: int = 64, blocks: int = 2, imagenet: bool = False) -> None:
         super().__init__()
         if imagenet and width < 64:
             raise ValueError("ImageNet's weights are those of ResNet-50: use a width of 64")
@@ -28,7 +28,7 @@ class Encoder(nn.Module):
             self.trunk = _trunk_of_resnet50(imagenet)
             self.channels = 2048
         else:
-            self.trunk = _slim_resnet18(width)
+            self.trunk = _small_resnet(width, blocks)
             self.channels = 8 * width
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -41,8 +41,8 @@ def _trunk_of_resnet50(imagenet: bool) -> nn.Sequential:
     return nn.Sequential(*stem, net.layer1, net.layer2, net.layer3, net.layer4)
 
 
-def _slim_resnet18(width: int, blocks: int = 2) -> nn.Sequential:
-    """torchvision's ResNet-18 begins with 64 channels and no other number."""
+def _small_resnet(width: int, blocks: int) -> nn.Sequential:
+    """torchvision's ResNets begin with 64 channels and no other number."""
     layers = [nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(width)]
     layers += [nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2, padding=1)]
     inputs = width
