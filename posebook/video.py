@@ -172,14 +172,14 @@ class Profile:
 
 
 _LAPTOP = BaseSettings(24, 1, 128, 32, (None, 1, 2, 3), 2.0, 7000, 16, 2e-3, "one-cycle")
-_SMOKE = replace(_LAPTOP, width=4, crop=64, decoder_width=8, steps=6, batch=4)
+_SMOKE = replace(_LAPTOP, width=8, crop=64, decoder_width=16, steps=100, batch=8)
 # Section 2.8.2: a tenth of the rate after each of the drops; `paper` also has its epochs, 140 on
 # stills and 50 on clips.
 _THESIS = BaseSettings(
     64, 2, 256, 256, (None, 1, 2, 4), 2.0, 26000, 32, 1e-3, (90 / 140, 120 / 140)
 )  # fmt: skip
 PROFILES: dict[str, Profile] = {
-    "smoke": Profile("smoke", _SMOKE, 6, 2, 4, 2e-3, "one-cycle", 1, 1),
+    "smoke": Profile("smoke", _SMOKE, 40, 2, 4, 2e-3, "one-cycle", 2, 2),
     "laptop": Profile("laptop", _LAPTOP, 500, 4, 8, 2e-3, "one-cycle", 4),
     "gpu": Profile("full", _THESIS, 10000, 3, 8, 1e-3, (20 / 50, 40 / 50), 0),
     "paper": Profile(
