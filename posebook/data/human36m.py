@@ -10,17 +10,19 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from posebook.camera import Camera
 from posebook.data import safe_pickle
 from posebook.data.folders import find
-from posebook.data.overlays import overlays
 from posebook.data.records import ViewSequence
-from posebook.data.report import Report
 from posebook.data.rig import human36m_rig
 from posebook.skeleton import H36M
+
+if TYPE_CHECKING:
+    from posebook.data.report import Report
 
 TRAIN_SUBJECTS = ("S1", "S5", "S6", "S7", "S8")
 TEST_SUBJECTS = ("S9", "S11")
@@ -399,8 +401,11 @@ def _mmpose_sequence(path: Path, subject, take, rows, part, S) -> ViewSequence:
 # ---------------------------------------------------------------- what is in a folder
 
 
-def check(folder: Path) -> Report:
+def check(folder: Path) -> "Report":
     """What a folder holds of Human3.6M; see `posebook.data.report`."""
+    # Imported only here: no experiment depends on how a report is written and drawn.
+    from posebook.data.report import Report
+
     folder = Path(folder)
     report = Report("human36m", folder)
     names = sorted(entry.name for entry in folder.iterdir())
@@ -428,7 +433,9 @@ def check(folder: Path) -> Report:
     return report
 
 
-def _check_detections(report: Report, folder: Path, detections: str) -> None:
+def _check_detections(report: "Report", folder: Path, detections: str) -> None:
+    from posebook.data.overlays import overlays
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the counts below say the same

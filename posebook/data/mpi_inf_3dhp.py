@@ -12,6 +12,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -20,11 +21,12 @@ from tqdm import tqdm
 from posebook.camera import Camera
 from posebook.data.folders import find
 from posebook.data.matlab import read_mat
-from posebook.data.overlays import overlays
 from posebook.data.records import ViewSequence, stack_views
-from posebook.data.report import Report
 from posebook.data.rig import ASSET as RIG
 from posebook.skeleton import H36M
+
+if TYPE_CHECKING:
+    from posebook.data.report import Report
 
 ASSET = RIG.with_name("mpi_inf_3dhp_cameras.json")
 # Frames of each (subject, sequence) that the data set counts; the files hold a few more.
@@ -404,8 +406,12 @@ def _part(folder: Path, part: str, first: str) -> Path:
 # ---------------------------------------------------------------- what is in a folder
 
 
-def check(folder: Path) -> Report:
+def check(folder: Path) -> "Report":
     """What a folder holds of MPI-INF-3DHP; see `posebook.data.report`."""
+    # Imported only here: no experiment depends on how a report is written and drawn.
+    from posebook.data.overlays import overlays
+    from posebook.data.report import Report
+
     folder = Path(folder)
     report = Report("mpi-inf-3dhp", folder)
     for (subject, number), official in tqdm(
@@ -430,7 +436,7 @@ def check(folder: Path) -> Report:
     return report
 
 
-def _check_test(report: Report, folder: Path, number: int, official: int) -> None:
+def _check_test(report: "Report", folder: Path, number: int, official: int) -> None:
     try:
         test = read_test(folder, number)
     except FileNotFoundError as problem:
@@ -450,6 +456,6 @@ def _check_test(report: Report, folder: Path, number: int, official: int) -> Non
         report.counts.append((f"{test.name}, valid frames", int(test.valid.sum()), official))
 
 
-def _add_problem(report: Report, problem: Exception) -> None:
+def _add_problem(report: "Report", problem: Exception) -> None:
     what, _, remedy = str(problem).rpartition("; ")
     report.problem(what or problem, remedy if what else _REMEDY)
