@@ -10,13 +10,29 @@ the published file before each run and after a failed one. So would it the check
 
 import hashlib
 import json
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 
+import posebook.factorization
 import posebook.lifting
-from posebook.results import PROFILES, code_digest, imported_modules
+import posebook.video
+from posebook.results import PROFILES, code_digest
 from snakemake.exceptions import WorkflowError
 
-NOTEBOOK = "notebooks/ch03_06_training.ipynb"
+# The module of a chapter's experiments -> the notebook that runs one of them.
+CHAPTERS = {
+    posebook.video: "notebooks/ch02_05_training.ipynb",
+    posebook.lifting: "notebooks/ch03_06_training.ipynb",
+    posebook.factorization: "notebooks/ch04_04_training.ipynb",
+}
+CHAPTER_OF = {name: chapter for chapter in CHAPTERS for name in chapter.EXPERIMENTS}
+# What all rows of a seed start from, a base network or a dictionary, is made by one of them first.
+FIRST = {
+    posebook.video: ("base-network", "base"),
+    posebook.factorization: ("table-4.1", "baseline-cf"),
+}
 RUN = "{profile}/{experiment}/{variant}--seed{seed}"
 # Rows of Table 3.1 whose poses are drawn; as in posebook.examples, which would enter the digest.
 EXAMPLES = ("reproj", "reproj-adv", "trans-reproj")
@@ -45,8 +61,39 @@ def digest_of_code(notebook):
     return hashlib.sha256("\0".join(code).encode()).hexdigest()
 
 
+@cache
+def modules_of(name):
+    """The posebook modules that a module imports, seen in a process of its own."""
+    code = f"import {name}; from posebook.results import imported_modules as i; print(*i())"
+    return subprocess.check_output([sys.executable, "-c", code], text=True).split()
+
+
+def notebook_of(wildcards):
+    return ancient(CHAPTERS[CHAPTER_OF[wildcards.experiment]])
+
+
+def first_of(wildcards):
+    """The run that must come first, unless it is this one."""
+    first = FIRST.get(CHAPTER_OF[wildcards.experiment])
+    if first is None or first == (wildcards.experiment, wildcards.variant):
+        return []
+    return ancient(f"runs/{wildcards.profile}/{first[0]}/{first[1]}--seed{wildcards.seed}.ipynb")
+
+
+def code_of(wildcards):
+    """By digest, not by time: neither a fresh checkout nor an edited docstring runs it again."""
+    chapter = CHAPTER_OF[wildcards.experiment]
+    return digest_of_code(CHAPTERS[chapter]), code_digest(modules_of(chapter.__name__))
+
+
+def seeds_of(chapter, experiment):
+    """Ablations beside the tables of chapter 4 are run once; all else once a seed."""
+    return range(1) if experiment in getattr(chapter, "ONE_SEED", ()) else SEEDS
+
+
 wildcard_constraints:
     profile="|".join(PROFILES),
+    experiment="|".join(CHAPTER_OF).replace(".", r"\."),
     seed=r"\d+",
 
 
@@ -56,9 +103,9 @@ rule all:
             f"runs/{RUN}.ipynb".format(
                 profile=PROFILE, experiment=experiment, variant=variant, seed=seed
             )
-            for experiment, variants in posebook.lifting.EXPERIMENTS.items()
-            for variant in variants
-            for seed in SEEDS
+            for experiment, chapter in CHAPTER_OF.items()
+            for variant in chapter.EXPERIMENTS[experiment]
+            for seed in seeds_of(chapter, experiment)
         ],
         [
             f"runs/{PROFILE}/figure-3.6/{variant}--seed{seed}.done"
@@ -75,19 +122,19 @@ rule all:
 
 rule train:
     input:
-        ancient(NOTEBOOK),
+        first_of,
+        notebook=notebook_of,
     output:
         f"runs/{RUN}.ipynb",
     params:
         result="book/results",
         dataset=f"-p dataset {config['dataset']}" if "dataset" in config else "",
-        # By digest, not by time: neither a fresh checkout nor an edited docstring runs it again.
-        code=(digest_of_code(NOTEBOOK), code_digest(imported_modules())),
+        code=code_of,
     log:
         f"runs/{RUN}.log",
     threads: 1
     shell:
-        "python tools/run_notebook.py {input} {output} -p profile {wildcards.profile}"
+        "python tools/run_notebook.py {input.notebook} {output} -p profile {wildcards.profile}"
         " -p experiment {wildcards.experiment} -p variant {wildcards.variant}"
         " -p seed {wildcards.seed} -p out {params.result} {params.dataset} > {log} 2>&1"
 
@@ -97,7 +144,7 @@ rule literal:
     output:
         touch("runs/{profile}/figure-3.6/{variant}--seed{seed}.done"),
     params:
-        code=code_digest([*imported_modules(), "posebook.literal"]),
+        code=code_digest(modules_of("posebook.literal")),
     log:
         "runs/{profile}/figure-3.6/{variant}--seed{seed}.log",
     threads: 1
@@ -110,7 +157,7 @@ rule ablation:
     output:
         touch("runs/{profile}/ablation-3.3/{variant}--seed{seed}.done"),
     params:
-        code=code_digest([*imported_modules(), "posebook.ablation"]),
+        code=code_digest(modules_of("posebook.ablation")),
     log:
         "runs/{profile}/ablation-3.3/{variant}--seed{seed}.log",
     threads: 1
