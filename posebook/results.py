@@ -80,6 +80,14 @@ METRICS = {
         for alpha in ("0.2", "0.1", "0.05")
         for mean in ("mean13", "mean7", "micro")
     },
+    **{
+        f"{name}_{which}": Metric(f"{title}, {which} joints", unit, unit == "px")
+        for which in ("visible", "hidden")
+        for name, title, unit in (
+            ("pck_0.1_mean13", "PCK@0.1 (mean13)", "points"),
+            ("mean_error_px", "mean error", "px"),
+        )
+    },
 }
 
 
