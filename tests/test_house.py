@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import posebook
-from posebook import lifting
+from posebook import factorization, lifting, video
 
 
 @pytest.fixture
@@ -181,11 +181,16 @@ def dry_run(root, *config):
 
 
 def test_the_graph_runs_every_variant_and_seed(root):
-    variants = [name for names in lifting.EXPERIMENTS.values() for name in names]
     plan = dry_run(root, "profile=smoke", "seeds=2").stdout
-    for name in variants:
-        assert f"variant={name}, seed=1" in plan
-    assert f"train {2 * len(variants)}" in " ".join(plan.split())
+    runs = 0
+    for chapter in (video, lifting, factorization):
+        for experiment, variants in chapter.EXPERIMENTS.items():
+            seeds = 1 if experiment in getattr(chapter, "ONE_SEED", ()) else 2
+            runs += seeds * len(variants)
+            for name in variants:
+                wanted = f"experiment={experiment}, variant={name}, seed={seeds - 1}"
+                assert f"profile=smoke, {wanted}" in plan
+    assert f"train {runs}" in " ".join(plan.split())
 
 
 def test_the_graph_refuses_an_unknown_profile(root):

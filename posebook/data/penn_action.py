@@ -171,8 +171,8 @@ def _part(folder: Path, name: str) -> Path:
     try:
         return find(inner if inner.is_dir() else folder, name)
     except FileNotFoundError as problem:
-        converted = [part for part in ("train", "test") if (folder / part).is_dir()]
-        wrong = f" ({converted[0]} holds somebody's conversion, not the labels)" if converted else ""
+        other = [part for part in ("train", "test") if (folder / part).is_dir()]
+        wrong = f" ({other[0]} holds somebody's conversion, not the labels)" if other else ""
         raise FileNotFoundError(f"{problem}{wrong}; {REMEDY}") from None
 
 
