@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import hsv_to_rgb
 from matplotlib.ticker import LogLocator, MultipleLocator, NullFormatter
 from mpl_toolkits.mplot3d import Axes3D
 
@@ -166,6 +167,26 @@ def plot_cameras(ax: Axes3D, cameras: Sequence[Camera], depth: float = 0.6, **li
         ax.text(*camera.center, camera.name, fontsize=7)
     _equal_axes(ax, np.concatenate([[c.center for c in cameras], _drawn_points(ax)]))
     ax.set(xlabel="x (m)", ylabel="y (m)", zlabel="z (m)")
+
+
+def motion_colors(field: np.ndarray, top: float) -> np.ndarray:
+    """Colours (h, w, 3) in [0, 1] of a field (2, h, w), x before y: hue is direction.
+
+    White is no motion, and full colour a motion of length `top` or more (after Baker et al. 2011).
+    """
+    x, y = np.asarray(field, dtype=float)
+    hue = (np.arctan2(y, x) / (2 * np.pi)) % 1
+    strength = np.clip(np.hypot(x, y) / max(top, 1e-12), 0, 1)
+    return hsv_to_rgb(np.stack([hue, strength, np.ones_like(hue)], axis=-1))
+
+
+def plot_color_wheel(ax: Axes, top: float, unit: str = "cells") -> None:
+    """The key to `motion_colors`: a disc whose rim is a motion of length `top`, y down."""
+    y, x = np.mgrid[-1:1:101j, -1:1:101j]
+    disc = motion_colors(np.stack([x, y]), 1.0)
+    ax.imshow(np.where((np.hypot(x, y) <= 1)[..., None], disc, 1.0))
+    ax.set(title=f"radius {top:.2g} {unit}", aspect="equal")
+    ax.axis("off")
 
 
 def side_color(name: str) -> str:

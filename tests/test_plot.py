@@ -122,3 +122,14 @@ def test_every_seed_is_a_dot_and_the_mean_a_bar(ax):
     assert list(dots.get_xdata()) == [50, 54] and list(dots.get_ydata()) == [0, 0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second", "absent"]
     assert ax.get_xscale() == "log" and ax.yaxis_inverted()
+
+
+def test_motion_colors_are_white_at_rest_and_differ_by_direction():
+    still = plot.motion_colors(np.zeros((2, 1, 1)), 1.0)
+    assert (still == 1).all()
+    right, left = (plot.motion_colors(np.array([[[x]], [[0.0]]]), 1.0)[0, 0] for x in (1.0, -1.0))
+    np.testing.assert_allclose(right + left, 1)  # opposite ways have complementary colours
+    half = plot.motion_colors(np.array([[[0.5]], [[0.0]]]), 1.0)[0, 0]
+    np.testing.assert_allclose(half, (right + 1) / 2)
+    beyond = plot.motion_colors(np.array([[[7.0]], [[0.0]]]), 1.0)[0, 0]
+    np.testing.assert_allclose(beyond, right)
