@@ -6,6 +6,7 @@ reads the networks and predictions that `make results` left under runs/, and wri
 
 * `conditions`: for some rows and every seed, the error where joints are hidden, blurred and fast,
   and how far it lies below that of single frames;
+* `protocols`: PCK of visible, of all annotated and of all joints, as Tables 2.1 and 2.2 ask;
 * `figure-2.6`: strips of frames with the joints of three rows, chosen by rule;
 * `figure-2.8`: predicted offset fields beside the true motion of the picture.
 
@@ -37,6 +38,11 @@ ROWS = (SINGLE, "table-2.3/res50-of", "table-2.3/res50-tce-bc", "table-2.5/res50
 STRIPS = (SINGLE, "table-2.3/res50-of", "table-2.5/res50-ms-tce-bc-re")
 CHOSEN_BY = STRIPS[-1]
 OFFSETS_OF = "table-2.3/res50-tce-bc"
+# Rows that are counted by all protocols.
+COUNTED = (
+    "table-2.1/ours", CHOSEN_BY, "table-2.1/ours-split2", "table-2.1/ours-split3",
+    "table-2.2/ours-penn13-clips", "table-2.2/ours-penn13",
+)  # fmt: skip
 SHOWN = 5  # frames of a strip
 PICTURE = 96  # pixels of a drawn crop
 
@@ -146,6 +152,26 @@ def errors_by_condition(
                 f"gain_low_px_{name}_{k}": gain[k, 1],
                 f"gain_high_px_{name}_{k}": gain[k, 2],
             }
+    return metrics
+
+
+# ---------------------------------------------------------------- who is counted (Tables 2.1, 2.2)
+
+
+def by_protocol(joints: np.ndarray, frames: Frames) -> dict[str, float]:
+    """PCK@0.2 of joints (F, J, 2) by protocol and mean, such as `pck_0.2_mean13_visible`.
+
+    "_annotated" counts hidden joints as well; "_all" also those that nobody annotated, which no
+    answer can find.
+    """
+    truth, box = frames.joints.numpy(), frames.box.numpy()
+    visible, annotated = frames.visible.numpy(), frames.annotated.numpy()
+    metrics = {}
+    for kind in pck.MASKS:
+        looked_for = pck.mask(kind, visible, annotated)
+        counts = pck.count(joints, truth, box, 0.2, looked_for, annotated)
+        means = pck.averages(counts, frames.joint_set)
+        metrics |= {f"pck_0.2_{mean}_{kind}": means[mean] for mean in ("mean13", "mean7", "micro")}
     return metrics
 
 
@@ -327,6 +353,19 @@ def condition_records(profile: str, frames: Frames, seeds: Sequence[int] = range
                 yield _record("conditions", variant, profile, seed, frames, metrics)
 
 
+def protocol_records(profile: str, seeds: Sequence[int] = range(10)):
+    """A record for every row of `COUNTED` and seed whose predictions exist."""
+    for row in COUNTED:
+        variant = row.split("/")[1]
+        there = [seed for seed in seeds if newest(row, profile, seed, "predictions.npz")]
+        if not there:
+            continue
+        _, frames = video.clips(*video.settings(profile, variant), video.SOURCE)
+        for seed in there:
+            metrics = by_protocol(joints_of(row, profile, seed, frames), frames)
+            yield _record("protocols", variant, profile, seed, frames, metrics)
+
+
 def strips_record(profile: str, frames: Frames, seed: int = 0) -> dict | None:
     """Figure 2.6, or None if a row that it shows has not been run."""
     joints = {row: joints_of(row, profile, seed, frames) for row in STRIPS}
@@ -406,11 +445,11 @@ def main() -> None:
     profile = parser.parse_args().profile
     torch.set_num_threads(1)
     _, frames = video.clips(*video.settings(profile, "res50"), video.SOURCE)
-    found = [*condition_records(profile, frames), strips_record(profile, frames)]
-    found.append(offsets_record(profile, frames))
+    counted = [*condition_records(profile, frames), *protocol_records(profile)]
+    found = [*counted, strips_record(profile, frames), offsets_record(profile, frames)]
     for record in filter(None, found):
         print("written:", results.write_result(results.results_folder(), record))
-    if None in found or len(found) == 2:
+    if None in found or not counted:
         print(f"runs/{profile} lacks rows; run `make results PROFILE={profile}` first")
 
 

@@ -105,6 +105,32 @@ def test_error_and_gain_of_shifted_joints_are_the_shifts(runs, frames):
                 assert value == pytest.approx(8 - off, abs=1e-3)
 
 
+# ---------------------------------------------------------------- protocols
+
+
+def test_protocols_of_perfect_joints_differ_by_what_nobody_annotated(frames):
+    annotated = frames.annotated.clone()
+    annotated[:, frames.joint_set.names.index("LWrist")] = False
+    part = replace(frames, annotated=annotated)
+    found = video_examples.by_protocol(frames.joints.numpy(), part)
+    assert found["pck_0.2_micro_visible"] == found["pck_0.2_micro_annotated"] == 100
+    assert found["pck_0.2_micro_all"] == pytest.approx(100 * annotated.float().mean().item())
+    lost = found["pck_0.2_mean13_annotated"] - found["pck_0.2_mean13_all"]
+    assert lost == pytest.approx(100 / 13, abs=2)
+
+
+def test_only_what_is_hidden_separates_visible_from_annotated(frames):
+    joints = frames.joints.numpy().copy()
+    joints[~frames.visible.numpy()] += 1000
+    found = video_examples.by_protocol(joints, frames)
+    assert found["pck_0.2_mean13_visible"] == 100 > found["pck_0.2_mean13_annotated"]
+
+
+def test_protocols_are_filed_for_the_rows_that_ran(runs):
+    records = list(video_examples.protocol_records("smoke"))
+    assert [record["variant"] for record in records] == ["res50-ms-tce-bc-re"]
+
+
 # ---------------------------------------------------------------- strips
 
 
