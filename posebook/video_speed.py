@@ -36,8 +36,9 @@ FORMS = ("base", "flow", "naive", "cached", "stream", "lstm-pose-machine")
 class SpeedSize:
     """Sizes of the networks and of the clip. width, blocks: of the encoder, see `Encoder`.
 
-    frames: length of the clip, which is also the batch. windows: how many targets the slow naive
-    form is timed on. machine_width, machine_crop: of the LSTM Pose Machine.
+    frames: length of the clip, which is also the batch. few: how many frames the slow forms are
+    timed on, the naive one and the LSTM Pose Machine, which know no batch. machine_width,
+    machine_crop: of the latter.
     """
 
     width: int
@@ -46,15 +47,15 @@ class SpeedSize:
     decoder_width: int
     dilations: tuple[int | None, ...]
     frames: int
-    windows: int
+    few: int
     machine_width: int
     machine_crop: int
 
 
 SIZES = {
     "smoke": SpeedSize(8, 1, 64, 16, (None, 1, 2, 3), 12, 2, 4, 64),
-    "laptop": SpeedSize(24, 1, 128, 32, (None, 1, 2, 3), 32, 4, 128, 368),
-    "thesis": SpeedSize(64, 2, 256, 256, (None, 1, 2, 4), 16, 2, 128, 368),
+    "laptop": SpeedSize(24, 1, 128, 32, (None, 1, 2, 3), 32, 3, 128, 368),
+    "thesis": SpeedSize(64, 2, 256, 256, (None, 1, 2, 4), 8, 2, 128, 368),
 }
 
 
@@ -86,7 +87,8 @@ def networks(size: SpeedSize, device: str = "cpu") -> Networks:
 def forms(nets: Networks, size: SpeedSize) -> dict[str, Callable[[np.ndarray, np.ndarray], Tensor]]:
     """The forms: each takes pictures (T, H, W, 3) and boxes (T, 4) to joints (T', K, 2) in pixels.
 
-    T' is T, but for the naive form, which answers for the last `size.windows` frames alone.
+    T' is T, but `size.few` for the naive form and the LSTM Pose Machine, which answer for the last
+    frames alone.
     """
     device = next(nets.encoder.parameters()).device
 
@@ -108,7 +110,7 @@ def forms(nets: Networks, size: SpeedSize) -> dict[str, Callable[[np.ndarray, np
 
     def by_naive(pictures, boxes):
         M, cropped = cut(pictures, boxes, size.crop)
-        targets = torch.arange(len(cropped))[-size.windows :]
+        targets = torch.arange(len(cropped))[-size.few :]
         maps = naive(nets.encoder, nets.video, cropped.to(device), targets, N)
         return in_pictures(maps, M[targets], size.crop)
 
@@ -124,7 +126,7 @@ def forms(nets: Networks, size: SpeedSize) -> dict[str, Callable[[np.ndarray, np
 
     @torch.inference_mode()
     def by_machine(pictures, boxes):
-        M, cropped = cut(pictures, boxes, size.machine_crop)
+        M, cropped = cut(pictures[-size.few :], boxes[-size.few :], size.machine_crop)
         maps = nets.machine(crops.normalised(cropped.to(device)))[:, :-1]
         return in_pictures(maps, M, size.machine_crop)
 
