@@ -36,6 +36,18 @@ FIRST = {
 RUN = "{profile}/{experiment}/{variant}--seed{seed}"
 # Rows of Table 3.1 whose poses are drawn; as in posebook.examples, which would enter the digest.
 EXAMPLES = ("reproj", "reproj-adv", "trans-reproj")
+# Rows of chapter 2 whose predictions are looked at closer; as in posebook.video_examples.
+VIDEO_EXAMPLES = (
+    "table-2.3/res50",
+    "table-2.3/res50-of",
+    "table-2.3/res50-tce-bc",
+    "table-2.5/res50-ms-tce-bc-re",
+    "table-2.1/ours",
+    "table-2.1/ours-split2",
+    "table-2.1/ours-split3",
+    "table-2.2/ours-penn13",
+    "table-2.2/ours-penn13-clips",
+)
 # Rows of Figure 3.6 that are trained to the letter, by posebook.literal; named here likewise.
 LITERAL = ("root-vector-plain", "root-vector-plain-pretrained")
 # Rows that take Table 3.3 apart, by posebook.ablation.
@@ -118,6 +130,7 @@ rule all:
             for seed in SEEDS
         ],
         f"runs/{PROFILE}/figure-3.5.done",
+        f"runs/{PROFILE}/video-examples.done",
 
 
 rule train:
@@ -174,3 +187,15 @@ rule examples:
         touch("runs/{profile}/figure-3.5.done"),
     shell:
         "python -m posebook.examples --profile {wildcards.profile}"
+
+
+rule video_examples:
+    # Errors by condition, protocols, strips and offset fields of chapter 2.
+    input:
+        [f"runs/{{profile}}/{row}--seed{seed}.ipynb" for row in VIDEO_EXAMPLES for seed in SEEDS],
+    output:
+        touch("runs/{profile}/video-examples.done"),
+    params:
+        code=code_digest(modules_of("posebook.video_examples")),
+    shell:
+        "python -m posebook.video_examples --profile {wildcards.profile}"
