@@ -12,6 +12,7 @@ from posebook.data.views import ViewsSize, make_views
 from posebook.models.dictionary import Dictionary, EncoderDecoder, level_sizes, rotation
 from posebook.models.factorization import FactorizationNetwork
 from posebook.results import validate
+from posebook.thesis import read_claims
 
 
 @cache
@@ -37,6 +38,14 @@ def test_every_variant_is_a_row_of_one_experiment_and_no_two_are_the_same():
     assert set(rows) == set(factorization.VARIANTS) and set(rows.values()) == {1}
     assert len(set(factorization.VARIANTS.values())) == len(factorization.VARIANTS)
     assert set(factorization.ONE_SEED) < set(factorization.EXPERIMENTS)
+
+
+def test_claims_of_the_chapter_are_about_rows_that_are_run():
+    claims = [claim for claim in read_claims() if claim.chapter == 4]
+    assert len(claims) >= 11
+    for row in {row for claim in claims for row in claim.rows}:
+        experiment, variant = row.split("/")
+        assert variant in factorization.EXPERIMENTS[experiment]
 
 
 # Each loss, dictionary, camera and kind of picture once; the other rows combine or weigh these.
