@@ -59,6 +59,8 @@ ABLATION = (
     "triangulated-labels-weighted-strong-occlusion",
     "supervised-strong-occlusion",
 )
+# Rows of chapter 4 from the best of several dictionaries, by posebook.dictionary_starts.
+STARTS = ("baseline-cf", "baseline-hd", "baseline-adv", "ours-sd", "ours-da")
 PROFILE = config.get("profile", "laptop")
 SEEDS = range(int(config.get("seeds", 3)))
 
@@ -129,6 +131,11 @@ rule all:
             for variant in ABLATION
             for seed in SEEDS
         ],
+        [
+            f"runs/{PROFILE}/starts-4.5/{variant}--seed{seed}.done"
+            for variant in STARTS
+            for seed in SEEDS
+        ],
         f"runs/{PROFILE}/figure-3.5.done",
         f"runs/{PROFILE}/video-examples.done",
 
@@ -176,6 +183,19 @@ rule ablation:
     threads: 1
     shell:
         "python -m posebook.ablation --profile {wildcards.profile}"
+        " --variant {wildcards.variant} --seed {wildcards.seed} > {log} 2>&1"
+
+
+rule starts:
+    output:
+        touch("runs/{profile}/starts-4.5/{variant}--seed{seed}.done"),
+    params:
+        code=code_digest(modules_of("posebook.dictionary_starts")),
+    log:
+        "runs/{profile}/starts-4.5/{variant}--seed{seed}.log",
+    threads: 1
+    shell:
+        "python -m posebook.dictionary_starts --profile {wildcards.profile}"
         " --variant {wildcards.variant} --seed {wildcards.seed} > {log} 2>&1"
 
 
