@@ -9,7 +9,7 @@ import torch
 
 from posebook import factorization, lifting
 from posebook.data.views import ViewsSize, make_views
-from posebook.models.dictionary import Dictionary, EncoderDecoder, level_sizes, rotation
+from posebook.models.dictionary import EncoderDecoder, level_sizes, rotation
 from posebook.models.factorization import FactorizationNetwork
 from posebook.results import validate
 from posebook.thesis import read_claims
@@ -122,15 +122,31 @@ def test_what_agrees_shares_a_dictionary_and_nothing_else(smoke, tmp_path):
     size, row = factorization.settings("smoke", "baseline-cf")
     pictures, *_ = factorization.load(size, row)
 
-    def stored_after(seed=0, head="svd", sizes=(6, 4), pictures=pictures):
-        model = EncoderDecoder(Dictionary(sizes), head)
-        factorization.shared_dictionary(model, pictures, size, seed, tmp_path, "code")
+    def stored_after(seed=0, pictures=pictures, **changed):
+        mine = replace(row, **changed)
+        factorization.shared_dictionary(pictures, size, mine, seed, tmp_path, "code")
         return len([p for p in tmp_path.glob("*.pt") if "training" not in p.name])
 
     assert [stored_after(), stored_after(), stored_after(seed=1)] == [1, 1, 2]
-    assert [stored_after(head="linear"), stored_after(sizes=(8, 4))] == [3, 4]
+    assert [stored_after(camera="linear"), stored_after(code=8)] == [3, 4]
+    assert stored_after(starts=1) == 5
     other = replace(pictures, X=2 * pictures.X)
-    assert [stored_after(pictures=other), stored_after()] == [5, 5]
+    assert [stored_after(pictures=other), stored_after(consistency="none")] == [6, 6]
+
+
+def test_a_dictionary_is_the_best_of_several_starts_and_no_label_has_a_say(smoke):
+    smoke(dictionary_steps=5)
+    size, row = factorization.settings("smoke", "baseline-cf")
+    pictures, *_ = factorization.load(size, row)
+    blind = replace(pictures, Y=None, heading=None)
+    start, trials = factorization.best_start(blind, size, row, 2)
+    assert len(set(trials)) == row.starts == 4
+    assert start == 2 + 100 * trials.index(min(trials))
+    chosen, record = factorization.shared_dictionary(blind, size, row, 2, None, "code")
+    assert (record["start"], record["trials"]) == (start, trials)
+    alone = replace(row, starts=1)
+    plain, record = factorization.shared_dictionary(blind, size, alone, start, None, "code")
+    assert same_weights(chosen, plain) and (record["start"], record["trials"]) == (start, [])
 
 
 class Killed(Exception):

@@ -2,6 +2,7 @@
 frozen; the feature cache says the same as fresh features."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -153,21 +154,52 @@ def test_a_killed_run_ends_with_the_same_bits(smoke, cache, tmp_path, monkeypatc
     assert {"network.pt", "predictions.npz"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_a_base_network_is_trained_once_for_all_its_rows(smoke, tmp_path, monkeypatch):
+def test_a_killed_base_network_ends_with_the_same_bits(smoke, tmp_path, monkeypatch):
+    base = replace(smoke().base, steps=12, batch=4)
+    train, test = (collect_frames([part]) for part in make_stills(None))
+    whole, expected = pretraining.base_network(base, train, test, 0, folder=tmp_path / "a")
+    monkeypatch.setattr(pretraining, "fit", partial(fit, checkpoint_every=5))
+    with monkeypatch.context() as context:
+        calls = iter(range(8))
+        real = pretraining.loss_of
+
+        def loss_of(*args):
+            if next(calls, None) is None:
+                raise Killed
+            return real(*args)
+
+        context.setattr(pretraining, "loss_of", loss_of)
+        with pytest.raises(Killed):
+            pretraining.base_network(base, train, test, 0, folder=tmp_path / "b")
+    resumed, record = pretraining.base_network(base, train, test, 0, folder=tmp_path / "b")
+    assert same_weights(whole, resumed) and record["curves"] == expected["curves"]
+
+
+def test_batches_are_cut_one_step_ahead_and_arrive_in_order():
+    made = []
+    with ThreadPoolExecutor(1) as worker:
+        value_of = pretraining.one_ahead(lambda step: made.append(step) or 10 * step, worker)
+        assert [value_of(step) for step in range(3, 7)] == [30, 40, 50, 60]
+    assert made == [3, 4, 5, 6, 7]
+
+
+def test_a_base_network_is_trained_once_for_all_its_rows_and_seeds(smoke, tmp_path, monkeypatch):
     trained = []
     real = pretraining.train_base
     monkeypatch.setattr(
         pretraining, "train_base", lambda *a, **k: trained.append(a[4]) or real(*a, **k)
     )
-    for variant in ("res50", "res50-tce-bc", "res50-integral", "res50-tce-bc-integral"):
-        video.run("smoke", variant, 0, cache=tmp_path)
+    for seed, variant in enumerate(
+        ("res50", "res50-tce-bc", "res50-integral", "res50-tce-bc-integral")
+    ):
+        video.run("smoke", variant, seed, cache=tmp_path)
     assert trained == ["heatmap", "integral"]
 
 
 def test_the_encoder_is_left_as_it_was(smoke, cache):
     for variant in ("res50-tce-bc", "fresh-augmentation"):
         profile, row = video.settings("smoke", variant)
-        base, _ = video.prepare_base(profile, row, 0, folder=cache)
+        base, _ = video.prepare_base(profile, row, folder=cache)
         before = {name: value.clone() for name, value in base.encoder.state_dict().items()}
         encoder, _, _ = video.run("smoke", variant, 0, cache=cache)
         for name, value in encoder.state_dict().items():
