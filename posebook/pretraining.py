@@ -8,8 +8,6 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from torch import nn
 
 from posebook import pck
 from posebook.crops import draw_augmentation, inverse, move, normalised
-from posebook.frames import Crops, Frames, crop, fingerprint
+from posebook.frames import Frames, crop, fingerprint
 from posebook.heads import head_of, joints_of, loss_of
 from posebook.models.base import BaseNetwork, Decoder, Encoder, Pyramid, Regressor, load_matching
 from posebook.provenance import code_digest
@@ -88,13 +86,10 @@ def train_base(
     order = EpochOrder(len(train), settings.batch, seed)
     watched = torch.linspace(0, len(test) - 1, min(len(test), 400)).long()
 
-    def cut(step: int) -> Crops:
+    def step_loss(step: int):
         random = draw(seed, step)
         rows = order.batch(step)
-        return crop(train, rows, settings.crop, draw_augmentation(len(rows), random), random)
-
-    def step_loss(step: int):
-        batch = batch_of(step)
+        batch = crop(train, rows, settings.crop, draw_augmentation(len(rows), random), random)
         output = model(normalised(batch.pictures.to(device)))
         joints, counted = batch.joints.to(device), batch.counted.to(device)
         return loss_of(loss, output, joints, counted, settings.crop, settings.sigma), {}
@@ -102,26 +97,12 @@ def train_base(
     def watch() -> dict[str, float]:
         return accuracy(model, test, watched, settings.crop, loss)
 
-    with ThreadPoolExecutor(1) as worker:
-        batch_of = one_ahead(cut, worker)
-        return fit(
-            model, step_loss, steps=settings.steps, learning_rate=settings.learning_rate,
-            schedule=settings.schedule, evaluate=watch, log_every=max(1, settings.steps // 100),
-            evaluate_every=max(1, settings.steps // evaluations), checkpoint=checkpoint,
-            signature=signature, description="base network",
-        )  # fmt: skip
-
-
-def one_ahead(make: Callable[[int], Crops], worker: Executor) -> Callable[[int], Crops]:
-    """`make`, but the next step's value is already being made while the caller uses this one."""
-    coming: dict[int, Future] = {}
-
-    def value_of(step: int) -> Crops:
-        now = coming.pop(step, None) or worker.submit(make, step)
-        coming[step + 1] = worker.submit(make, step + 1)
-        return now.result()
-
-    return value_of
+    return fit(
+        model, step_loss, steps=settings.steps, learning_rate=settings.learning_rate,
+        schedule=settings.schedule, evaluate=watch, log_every=max(1, settings.steps // 100),
+        evaluate_every=max(1, settings.steps // evaluations), checkpoint=checkpoint,
+        signature=signature, description="base network",
+    )  # fmt: skip
 
 
 def accuracy(

@@ -173,7 +173,7 @@ class Profile:
     epochs: int = 0
 
 
-_LAPTOP = BaseSettings(32, 1, 128, 48, (None, 1, 2, 3), 2.0, 26000, 16, 3e-3, "one-cycle")
+_LAPTOP = BaseSettings(32, 1, 128, 48, (None, 1, 2, 3), 2.0, 21000, 16, 3e-3, "one-cycle")
 _SMOKE = replace(_LAPTOP, width=8, crop=64, decoder_width=16, steps=100, batch=8)
 # Section 2.8.2: a tenth of the rate after each of the drops; `paper` also has its epochs, 140 on
 # stills and 50 on clips.

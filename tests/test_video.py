@@ -2,7 +2,6 @@
 frozen; the feature cache says the same as fresh features."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -173,14 +172,6 @@ def test_a_killed_base_network_ends_with_the_same_bits(smoke, tmp_path, monkeypa
             pretraining.base_network(base, train, test, 0, folder=tmp_path / "b")
     resumed, record = pretraining.base_network(base, train, test, 0, folder=tmp_path / "b")
     assert same_weights(whole, resumed) and record["curves"] == expected["curves"]
-
-
-def test_batches_are_cut_one_step_ahead_and_arrive_in_order():
-    made = []
-    with ThreadPoolExecutor(1) as worker:
-        value_of = pretraining.one_ahead(lambda step: made.append(step) or 10 * step, worker)
-        assert [value_of(step) for step in range(3, 7)] == [30, 40, 50, 60]
-    assert made == [3, 4, 5, 6, 7]
 
 
 def test_a_base_network_is_trained_once_for_all_its_rows_and_seeds(smoke, tmp_path, monkeypatch):
