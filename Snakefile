@@ -137,6 +137,7 @@ rule all:
             for seed in SEEDS
         ],
         f"runs/{PROFILE}/figure-3.5.done",
+        f"runs/{PROFILE}/figure-4.4.done",
         f"runs/{PROFILE}/video-examples.done",
 
 
@@ -194,6 +195,16 @@ rule examples:
         touch("runs/{profile}/figure-3.5.done"),
     shell:
         "python -m posebook.examples --profile {wildcards.profile}"
+
+
+rule factorization_examples:
+    # Poses on real detections for Figure 4.4, from the checkpoint of the first seed.
+    input:
+        "runs/{profile}/table-4.1/baseline-cf--seed0.ipynb",
+    output:
+        touch("runs/{profile}/figure-4.4.done"),
+    shell:
+        "python -m posebook.factorization_examples --profile {wildcards.profile}"
 
 
 rule video_examples:
