@@ -54,7 +54,7 @@ class SpeedSize:
 
 SIZES = {
     "smoke": SpeedSize(8, 1, 64, 16, (None, 1, 2, 3), 12, 2, 4, 64),
-    "laptop": SpeedSize(24, 1, 128, 32, (None, 1, 2, 3), 32, 3, 128, 368),
+    "laptop": SpeedSize(32, 1, 128, 48, (None, 1, 2, 3), 32, 3, 128, 368),
     "thesis": SpeedSize(64, 2, 256, 256, (None, 1, 2, 4), 8, 2, 128, 368),
 }
 

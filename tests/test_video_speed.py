@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from posebook import results, video_speed
+from posebook import results, video, video_speed
 from posebook.models.lstm_pose_machine import LSTMPoseMachine
 
 
@@ -94,3 +94,10 @@ def test_a_record_holds_the_median_and_its_spread(tmp_path):
     metrics = results.read_result(results.write_result(tmp_path, found))["metrics"]
     assert metrics["ms_per_frame"] == 2 and metrics["process_ms_per_frame"] == 1
     assert metrics["ms_per_frame_low"] == 1.5 and metrics["ms_per_frame_high"] == 2.5
+
+
+@pytest.mark.parametrize("name, profile", [("laptop", "laptop"), ("thesis", "gpu")])
+def test_what_is_timed_is_what_is_trained(name, profile):
+    timed, trained = video_speed.SIZES[name], video.PROFILES[profile].base
+    for field in ("width", "blocks", "crop", "decoder_width", "dilations"):
+        assert getattr(timed, field) == getattr(trained, field), field
