@@ -101,7 +101,7 @@ def code_of(wildcards):
 
 
 def seeds_of(chapter, experiment):
-    """What no claim of the thesis rests on, and the base network, is run once; all else once a seed."""
+    """The base network and what no claim rests on are run once; all else once a seed."""
     return range(1) if experiment in getattr(chapter, "ONE_SEED", ()) else SEEDS
 
 
@@ -203,6 +203,8 @@ rule factorization_examples:
         "runs/{profile}/table-4.1/baseline-cf--seed0.ipynb",
     output:
         touch("runs/{profile}/figure-4.4.done"),
+    params:
+        code=code_digest(modules_of("posebook.factorization_examples")),
     shell:
         "python -m posebook.factorization_examples --profile {wildcards.profile}"
 

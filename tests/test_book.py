@@ -33,7 +33,7 @@ def html(pytestconfig) -> Path:
     given = pytestconfig.getoption("book")
     folder = Path(given or ROOT / "_build" / "html")
     if not given and not folder.is_dir():
-        pytest.skip("no book is built here: run make book")
+        pytest.skip("there is no book to look at: `make test` builds one, `make book` too")
     return folder
 
 

@@ -130,21 +130,25 @@ class Killed(Exception):
     pass
 
 
+def killed_after(steps, context, module, name):
+    """From now on, the function of this name raises Killed at its call number steps + 1."""
+    calls, real = iter(range(steps)), getattr(module, name)
+
+    def dying(*args):
+        if next(calls, None) is None:
+            raise Killed
+        return real(*args)
+
+    context.setattr(module, name, dying)
+
+
 def test_a_killed_run_ends_with_the_same_bits(smoke, cache, tmp_path, monkeypatch):
     smoke(steps=12)
     run = partial(video.run, "smoke", "res50-tce-s", 0, cache=cache)
     _, whole, expected = run()
     monkeypatch.setattr(video, "fit", partial(fit, checkpoint_every=5))
     with monkeypatch.context() as context:
-        calls = iter(range(8))
-        real = video.draw_batch
-
-        def draw_batch(*args):
-            if next(calls, None) is None:
-                raise Killed
-            return real(*args)
-
-        context.setattr(video, "draw_batch", draw_batch)
+        killed_after(8, context, video, "draw_batch")
         with pytest.raises(Killed):
             run(folder=tmp_path)
     _, resumed, record = run(folder=tmp_path)
@@ -159,15 +163,7 @@ def test_a_killed_base_network_ends_with_the_same_bits(smoke, tmp_path, monkeypa
     whole, expected = pretraining.base_network(base, train, test, 0, folder=tmp_path / "a")
     monkeypatch.setattr(pretraining, "fit", partial(fit, checkpoint_every=5))
     with monkeypatch.context() as context:
-        calls = iter(range(8))
-        real = pretraining.loss_of
-
-        def loss_of(*args):
-            if next(calls, None) is None:
-                raise Killed
-            return real(*args)
-
-        context.setattr(pretraining, "loss_of", loss_of)
+        killed_after(8, context, pretraining, "loss_of")
         with pytest.raises(Killed):
             pretraining.base_network(base, train, test, 0, folder=tmp_path / "b")
     resumed, record = pretraining.base_network(base, train, test, 0, folder=tmp_path / "b")

@@ -3,7 +3,7 @@
 A pickle is a program for a small stack machine, and one of its instructions calls any function by
 name. This is that machine without the call: it builds arrays, numbers, text, lists, tuples and
 dictionaries, and refuses every other name before it is even looked up. It never imports, never
-calls what a file names, and never uses `numpy.load(allow_pickle=True)`.
+calls what a file names, and never lets NumPy or `pickle` read one.
 """
 
 import math
@@ -37,6 +37,8 @@ _ADMITTED = {
     ("collections", "OrderedDict"): "dict",
 }
 _SIMPLE = re.compile(r"[fiub](1|2|4|8)|[US]\d{1,5}|O8?")
+# What zipfile, zlib, pickletools and NumPy's header parser raise on damaged bytes. One of them is
+# NotImplementedError: zipfile's word for a compression or encryption that it does not know.
 _DAMAGE = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, EOFError,
     RecursionError, MemoryError, NotImplementedError, RuntimeError, struct.error, zlib.error,
