@@ -52,20 +52,6 @@ def _highest(sequences, scores: list[np.ndarray], count: int) -> list[Place]:
     return [place for _, place in ranked[:count]]
 
 
-def newest_checkpoint(variant: str, profile: str) -> Path:
-    """The checkpoint of a row's first seed, under the working folder's runs/.
-
-    Raises FileNotFoundError, naming the command, if the run has left none.
-    """
-    folder = Path(f"runs/{profile}/table-3.1/{variant}--seed0")
-    found = sorted(folder.glob("**/training.pt"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise FileNotFoundError(
-            f"{folder} holds no checkpoint; run `make results PROFILE={profile}` first"
-        )
-    return found[-1]
-
-
 def predictions(variant: str, profile: str, checkpoint: Path) -> dict:
     """The result record of one row's predictions at the chosen places."""
     size, row = lifting.settings(profile, variant)
@@ -130,7 +116,8 @@ def main() -> None:
     parser.add_argument("--profile", choices=lifting.PROFILES, default="laptop")
     profile = parser.parse_args().profile
     for variant in ROWS:
-        record = predictions(variant, profile, newest_checkpoint(variant, profile))
+        checkpoint = results.newest_checkpoint(f"table-3.1/{variant}", profile)
+        record = predictions(variant, profile, checkpoint)
         print("written:", results.write_result(results.results_folder(), record))
 
 

@@ -35,20 +35,6 @@ def choose(pictures: Pictures, count: int = INSTANTS) -> list[tuple[int, int]]:
     return places
 
 
-def newest_checkpoint(profile: str) -> Path:
-    """The checkpoint of the row's first seed, under the working folder's runs/.
-
-    Raises FileNotFoundError, naming the command, if the run has left none.
-    """
-    folder = Path(f"runs/{profile}/table-4.1/{VARIANT}--seed0")
-    found = sorted(folder.glob("**/training.pt"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise FileNotFoundError(
-            f"{folder} holds no checkpoint; run `make results PROFILE={profile}` first"
-        )
-    return found[-1]
-
-
 def predictions(profile: str, checkpoint: Path) -> dict:
     """The result record of the method's bodies and poses at the chosen places."""
     size, row = factorization.settings(profile, VARIANT)
@@ -91,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", choices=factorization.PROFILES, default="laptop")
     profile = parser.parse_args().profile
-    record = predictions(profile, newest_checkpoint(profile))
+    record = predictions(profile, results.newest_checkpoint(f"table-4.1/{VARIANT}", profile))
     print("written:", results.write_result(results.results_folder(), record))
 
 

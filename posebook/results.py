@@ -28,8 +28,9 @@ from posebook.provenance import (
 
 __all__ = [
     "METRICS", "PROFILES", "Gap", "Metric", "code_digest", "compare", "data_digest",
-    "device_name", "imported_modules", "is_stale", "ratio", "read_result", "read_results",
-    "read_rows", "results_folder", "summary", "validate", "verdict", "versions", "write_result",
+    "device_name", "imported_modules", "is_stale", "newest_checkpoint", "newest_in_runs", "ratio",
+    "read_result", "read_results", "read_rows", "results_folder", "summary", "validate", "verdict",
+    "versions", "write_result",
 ]  # fmt: skip
 
 SCHEMA = 1
@@ -231,6 +232,30 @@ def read_rows(
     return pd.concat(runs, ignore_index=True).sort_values(
         "variant", key=lambda names: names.map(rank), kind="stable", ignore_index=True
     )
+
+
+def newest_in_runs(row: str, profile: str, seed: int, name: str) -> Path | None:
+    """The newest file of this name that a run of "experiment/variant" left under runs/, or None.
+
+    runs/ is that of the working folder.
+    """
+    folder = Path("runs", profile, f"{row}--seed{seed}")
+    found = sorted(folder.glob(f"**/{name}"), key=lambda path: path.stat().st_mtime)
+    return found[-1] if found else None
+
+
+def newest_checkpoint(row: str, profile: str) -> Path:
+    """The checkpoint of the first seed of "experiment/variant".
+
+    Raises FileNotFoundError, naming the command, if the run has left none.
+    """
+    found = newest_in_runs(row, profile, 0, "training.pt")
+    if found is None:
+        raise FileNotFoundError(
+            f"runs/{profile}/{row}--seed0 holds no checkpoint; "
+            f"run `make results PROFILE={profile}` first"
+        )
+    return found
 
 
 def results_folder() -> Path:

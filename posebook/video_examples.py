@@ -17,7 +17,6 @@ clips.
 import argparse
 import base64
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -297,20 +296,12 @@ def middle(length: int) -> int:
 # ---------------------------------------------------------------- records
 
 
-def newest(row: str, profile: str, seed: int, name: str) -> Path | None:
-    """The newest file of this name that a run of a row left under runs/, or None."""
-    folder = Path("runs", profile, *row.split("/"))
-    folder = folder.with_name(f"{folder.name}--seed{seed}")
-    found = sorted(folder.glob(f"**/{name}"), key=lambda path: path.stat().st_mtime)
-    return found[-1] if found else None
-
-
 def joints_of(row: str, profile: str, seed: int, frames: Frames) -> np.ndarray | None:
     """The joints (F, J, 2) that a run found in all test frames, or None if it left none.
 
     Raises ValueError if they belong to other clips.
     """
-    path = newest(row, profile, seed, "predictions.npz")
+    path = results.newest_in_runs(row, profile, seed, "predictions.npz")
     if path is None:
         return None
     with np.load(path, allow_pickle=False) as file:
@@ -357,7 +348,8 @@ def protocol_records(profile: str, seeds: Sequence[int] = range(10)):
     """A record for every row of `COUNTED` and seed whose predictions exist."""
     for row in COUNTED:
         variant = row.split("/")[1]
-        there = [seed for seed in seeds if newest(row, profile, seed, "predictions.npz")]
+        found = {s: results.newest_in_runs(row, profile, s, "predictions.npz") for s in seeds}
+        there = [seed for seed, path in found.items() if path]
         if not there:
             continue
         _, frames = video.clips(*video.settings(profile, variant), video.SOURCE)
@@ -386,7 +378,7 @@ def strips_record(profile: str, frames: Frames, seed: int = 0) -> dict | None:
 
 def offsets_record(profile: str, frames: Frames, seed: int = 0) -> dict | None:
     """Figure 2.8, or None if the row whose offsets it shows has not been run."""
-    path = newest(OFFSETS_OF, profile, seed, "network.pt")
+    path = results.newest_in_runs(OFFSETS_OF, profile, seed, "network.pt")
     if path is None:
         return None
     size, row = video.settings(profile, OFFSETS_OF.split("/")[1])

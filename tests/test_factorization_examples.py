@@ -7,7 +7,7 @@ import torch
 
 from posebook import factorization, factorization_examples, lifting
 from posebook.data.views import ViewsSize, make_views
-from posebook.results import read_result, write_result
+from posebook.results import newest_checkpoint, read_result, write_result
 
 
 def few(size=None, split="subjects", noise="full"):
@@ -31,11 +31,11 @@ def test_a_record_is_made_from_the_newest_checkpoint(monkeypatch, tmp_path):
     monkeypatch.setitem(factorization.PROFILES, "smoke", short)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match="make results PROFILE=smoke"):
-        factorization_examples.newest_checkpoint("smoke")
+        newest_checkpoint("table-4.1/baseline-cf", "smoke")
     folder = tmp_path / "runs/smoke/table-4.1/baseline-cf--seed0/abc"
     model, row = factorization.run("smoke", "baseline-cf", 0, folder=folder)
     record = factorization_examples.predictions(
-        "smoke", factorization_examples.newest_checkpoint("smoke")
+        "smoke", newest_checkpoint("table-4.1/baseline-cf", "smoke")
     )
     assert read_result(write_result(tmp_path, record))["poses"]
     assert record["parameters"]["checkpoint"].startswith("smoke/baseline-cf")
