@@ -288,8 +288,8 @@ def best_start(
 ) -> tuple[int, list[float]]:
     """The start of a seed with the smallest loss after a short trial, and the losses of all.
 
-    One dictionary in about three ends in a bad minimum of equation 4.7, and every row of its seed
-    with it. Its loss says so early, and without a label. No two seeds share a start.
+    Some dictionaries end in a bad minimum of equation 4.7, and every row of their seed with them.
+    The loss says so early, and without a label. No two seeds share a start.
     """
     starts = [seed + 100 * k for k in range(variant.starts)]
     if len(starts) == 1:
