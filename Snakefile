@@ -28,10 +28,13 @@ CHAPTERS = {
     posebook.factorization: "notebooks/ch04_04_training.ipynb",
 }
 CHAPTER_OF = {name: chapter for chapter in CHAPTERS for name in chapter.EXPERIMENTS}
-# What many rows start from, a base network or a dictionary, is made by one of them first.
-FIRST = {
-    posebook.video: ("base-network", "base"),
-    posebook.factorization: ("table-4.1", "baseline-cf"),
+# What many rows start from, a dictionary or a base network, is made by one of them first.
+FIRST = ("table-4.1", "baseline-cf")
+FIRST_BY_BASE = {
+    ("stills", "heatmap"): ("base-network", "base"),
+    ("clips", "heatmap"): ("base-network", "base-clips"),
+    ("stills", "regression"): ("table-2.4", "res50-regression"),
+    ("stills", "integral"): ("table-2.4", "res50-integral"),
 }
 RUN = "{profile}/{experiment}/{variant}--seed{seed}"
 # Rows of Table 3.1 whose poses are drawn; as in posebook.examples, which would enter the digest.
@@ -85,12 +88,18 @@ def notebook_of(wildcards):
 
 
 def first_of(wildcards):
-    """The run that must come first, unless it is this one."""
-    chapter = CHAPTER_OF[wildcards.experiment]
-    first = FIRST.get(chapter)
-    if first is None or first == (wildcards.experiment, wildcards.variant):
+    """The run that must come first, if there is one."""
+    chapter, run = CHAPTER_OF[wildcards.experiment], (wildcards.experiment, wildcards.variant)
+    first, seed = None, wildcards.seed
+    if chapter is posebook.factorization and run != FIRST:
+        first = FIRST
+    if chapter is posebook.video:
+        row, seed = chapter.VARIANTS[wildcards.variant], chapter.BASE_SEED
+        first = FIRST_BY_BASE[row.pretrained, row.loss]
+        if (*run, int(wildcards.seed)) == (*first, seed):  # it makes its own base, from another one
+            first = None if not row.trained else FIRST_BY_BASE[row.pretrained, "heatmap"]
+    if first is None:
         return []
-    seed = wildcards.seed if len(seeds_of(chapter, first[0])) > 1 else 0
     return ancient(f"runs/{wildcards.profile}/{first[0]}/{first[1]}--seed{seed}.ipynb")
 
 
@@ -212,7 +221,11 @@ rule factorization_examples:
 rule video_examples:
     # Errors by condition, protocols, strips and offset fields of chapter 2.
     input:
-        [f"runs/{{profile}}/{row}--seed{seed}.ipynb" for row in VIDEO_EXAMPLES for seed in SEEDS],
+        [
+            f"runs/{{profile}}/{row}--seed{seed}.ipynb"
+            for row in VIDEO_EXAMPLES
+            for seed in seeds_of(posebook.video, row.split("/")[0])
+        ],
     output:
         touch("runs/{profile}/video-examples.done"),
     params:

@@ -529,7 +529,7 @@ def _on_the_floor(mesh: Mesh, pose: Pose) -> Pose:
 
     The recordings sink in by some centimetres here and there, and a longer arm by more.
     """
-    lowest = mesh.skin(pose)[0][..., 2].min(1)
+    lowest = mesh.place(pose)[..., 2].min(1)
     return Pose(pose.turn, pose.shift - [0, 0, float(np.quantile(lowest, 0.1))])
 
 

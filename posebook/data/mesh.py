@@ -134,12 +134,15 @@ class Mesh:
         product = self.weights[:, :, None] * self.normals[:, None]
         return product.reshape(len(self.normals), -1)
 
+    def place(self, pose: Pose) -> np.ndarray:
+        """Vertices (N, V, 3) in the world, metres."""
+        columns = np.concatenate([pose.turn.swapaxes(-1, -2), pose.shift[:, :, None]], axis=2)
+        return self._blend @ columns.reshape(len(pose), -1, 3)
+
     def skin(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
         """Vertices (N, V, 3) in the world, metres, and their unit normals (N, V, 3)."""
-        columns = np.concatenate([pose.turn.swapaxes(-1, -2), pose.shift[:, :, None]], axis=2)
-        vertices = self._blend @ columns.reshape(len(pose), -1, 3)
         turned = pose.turn.swapaxes(-1, -2).reshape(len(pose), -1, 3)
-        return vertices, unit(self._blend_normals @ turned)
+        return self.place(pose), unit(self._blend_normals @ turned)
 
     def locate(self, pose: Pose) -> np.ndarray:
         """The joints `REST_JOINTS` (N, K, 3) in the world, metres."""

@@ -91,14 +91,15 @@ def draw(buffer: np.ndarray, pixels: np.ndarray, depth: np.ndarray, faces: np.nd
     corners run counter-clockwise. first: the number of the first of them.
     """
     S, H, W = buffer.shape
-    a, b, c = (pixels[:, faces[:, k]].reshape(-1, 2) for k in (0, 2, 1))
-    near = depth[:, faces[:, [0, 2, 1]]].reshape(-1, 3)
+    a, b, c = (np.take(pixels, faces[:, k], axis=1).reshape(-1, 2) for k in (0, 2, 1))
+    near = np.stack([np.take(depth, faces[:, k], axis=1).reshape(-1) for k in (0, 2, 1)])
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     top = np.ceil(np.minimum(np.minimum(a[:, 1], b[:, 1]), c[:, 1]))
     bottom = np.floor(np.maximum(np.maximum(a[:, 1], b[:, 1]), c[:, 1]))
     top, bottom = np.maximum(top, 0).astype(int), np.minimum(bottom, H - 1).astype(int)
-    seen = np.flatnonzero((area > 1e-9) & (near.min(1) > NEAR) & (bottom >= top))
-    a, b, c, near, area, top, bottom = (x[seen] for x in (a, b, c, near, area, top, bottom))
+    seen = np.flatnonzero((area > 1e-9) & (near.min(0) > NEAR) & (bottom >= top))
+    a, b, c, area, top, bottom = (x[seen] for x in (a, b, c, area, top, bottom))
+    near = near[:, seen]
     # Rows of each triangle, then the span of pixels in each row that lies inside all three edges.
     owner, y = _expand(top, bottom)
     left, right = np.zeros(len(y)), np.full(len(y), W - 1.0)
@@ -116,18 +117,18 @@ def draw(buffer: np.ndarray, pixels: np.ndarray, depth: np.ndarray, faces: np.nd
     filled = np.flatnonzero(right >= left)
     row, x = _expand(left[filled], right[filled])
     row = filled[row]
-    owner, y = owner[row], y[row]
+    line = ((seen // len(faces) * H)[owner] + y) * W  # where a row of pixels begins in the buffer
+    owner, y, line = owner[row], y[row], line[row]
     # 1 / depth is linear in the picture: w = w_a + (x - x_a) w_x + (y - y_a) w_y.
     w = 1 / near
-    ab, ac, wab, wac = b - a, c - a, w[:, 1] - w[:, 0], w[:, 2] - w[:, 0]
+    ab, ac, wab, wac = b - a, c - a, w[1] - w[0], w[2] - w[0]
     w_x = (wab * ac[:, 1] - wac * ab[:, 1]) / area
     w_y = (wac * ab[:, 0] - wab * ac[:, 0]) / area
-    start = w[:, 0] - a[:, 0] * w_x - a[:, 1] * w_y
+    start = w[0] - a[:, 0] * w_x - a[:, 1] * w_y
     value = start[owner] + x * w_x[owner] + y * w_y[owner]
-    image, face = np.divmod(seen, len(faces))
     key = (value * _DEPTH_UNITS).astype(np.int64) << _ID_BITS
-    key |= (face + first + 1)[owner]
-    np.maximum.at(buffer.reshape(-1), (image[owner] * H + y) * W + x, key)
+    key |= (seen % len(faces) + first + 1)[owner]
+    np.maximum.at(buffer.reshape(-1), line + x, key)
 
 
 def _expand(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -159,8 +160,9 @@ def weights_at(corners: np.ndarray, depth: np.ndarray, x: np.ndarray, y: np.ndar
     area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
     second = (dx * ac[:, 1] - dy * ac[:, 0]) / area
     third = (dy * ab[:, 0] - dx * ab[:, 1]) / area
-    flat = np.stack([1 - second - third, second, third], axis=-1) / depth
-    return flat / flat.sum(-1, keepdims=True)
+    # One row a corner: NumPy is slow along an axis of three.
+    flat = np.stack([1 - second - third, second, third]) / depth.T
+    return (flat / (flat[0] + flat[1] + flat[2])).T
 
 
 # ---------------------------------------------------------------- one frame
@@ -210,30 +212,47 @@ def expose(take: Take, frame: int) -> tuple[np.ndarray, Seen]:
     seen = see(take, instants, _SHIFT)
     light, cover = _shade(take, seen)
     picture = _background(take, instants, seen)
-    picture = picture * (1 - cover[..., None]) + light
+    picture *= 1 - cover[..., None]
+    picture += light
     return _develop(take, frame, picture), seen
 
 
 def _shade(take: Take, seen: Seen) -> tuple[np.ndarray, np.ndarray]:
     """Light of body and plates (H, W, 3) and the share (H, W) of each pixel that they cover."""
-    front = face_at(seen.all)
+    window = _window(seen)
+    front = face_at(seen.all[:, *window])
     samples, count = len(front), len(take.mesh.faces)
-    flat = np.flatnonzero((front >= 0) & (front < count))
-    image, place = np.divmod(flat, HEIGHT * WIDTH)
-    y, x = np.divmod(place, WIDTH)
-    number = front.reshape(-1)[flat]
-    corner = seen.faces[number]
+    drawn = front >= 0
+    image, row, column = np.nonzero(drawn & (front < count))
+    number = front[image, row, column]
+    corner = np.take(seen.faces.T, number, axis=1)  # (3, n): NumPy is slow along an axis of three
+    at = corner + image * seen.depth.shape[1]
+    corners = np.stack([np.take(axis, at) for axis in np.moveaxis(seen.pixels, -1, 0)])
     weight = weights_at(
-        seen.pixels[image[:, None], corner], seen.depth[image[:, None], corner], x, y
+        corners.T, np.take(seen.depth, at).T, column + window[1].start, row + window[0].start
     ).astype(np.float32)
-    colour = _skin_light(take, seen, image, number, corner, weight)
-    light = np.stack(
-        [np.bincount(place, colour[:, k], HEIGHT * WIDTH) for k in range(3)], axis=-1
-    ).astype(np.float32)
-    light = light.reshape(HEIGHT, WIDTH, 3)
-    _add_plates(take, seen, (front - count) // len(FACES_OF_PLATE), light)
-    cover = (front >= 0).mean(0, dtype=np.float32)
-    return light / samples, cover
+    colour = _skin_light(take, seen, image, number, corner.T, weight)
+    place, size = row * front.shape[2] + column, front[0].size
+    light = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    for channel in range(3):
+        sums = np.bincount(place, colour[:, channel], size)
+        light[*window, channel] = sums.reshape(front.shape[1:])
+    if len(take.plates):
+        _add_plates(take, seen, (front - count) // len(FACES_OF_PLATE), window, light)
+    cover = np.zeros((HEIGHT, WIDTH), np.float32)
+    cover[window] = drawn.mean(0, dtype=np.float32)
+    light /= samples
+    return light, cover
+
+
+def _window(seen: Seen) -> tuple[slice, slice]:
+    """Rows and columns of the picture outside which nothing was drawn."""
+    spans = []
+    for axis, size in ((1, HEIGHT), (0, WIDTH)):
+        at = seen.pixels[..., axis]
+        low = int(np.clip(np.floor(at.min()), 0, size - 1))
+        spans.append(slice(low, int(np.clip(np.ceil(at.max()) + 1, low + 1, size))))
+    return tuple(spans)
 
 
 def _skin_light(take: Take, seen: Seen, image, number, corner, weight) -> np.ndarray:
@@ -276,8 +295,9 @@ def _wrinkles(rest: np.ndarray) -> np.ndarray:
     return 1 + 0.06 * folds + 0.05 * np.sin(47 * x + 23 * y - 8 * z)
 
 
-def _add_plates(take: Take, seen: Seen, plate: np.ndarray, light: np.ndarray) -> None:
-    """Add the plates' textures to `light` where `plate` (S, H, W) holds their number."""
+def _add_plates(take: Take, seen: Seen, plate: np.ndarray, window, light: np.ndarray) -> None:
+    """Add the plates' textures to `light`; `plate` (S, h, w): their numbers in a window of it."""
+    first = np.array([window[1].start, window[0].start])
     shine = take.light.sky + 0.5 * take.light.sun
     flat = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32) * (TEXTURE - 1)
     corners = seen.pixels[:, len(take.mesh.vertices) :].reshape(len(plate), -1, 4, 2)
@@ -286,14 +306,14 @@ def _add_plates(take: Take, seen: Seen, plate: np.ndarray, light: np.ndarray) ->
         for s in range(len(plate)):
             low = np.clip(np.floor(corners[s, p].min(0)), 0, [WIDTH, HEIGHT]).astype(int)
             high = np.clip(np.ceil(corners[s, p].max(0)) + 1, 0, [WIDTH, HEIGHT]).astype(int)
-            window = np.s_[low[1] : high[1], low[0] : high[0]]
-            mask = (plate[s][window] == p).astype(np.uint8)
+            (left, top), (right, bottom) = low - first, high - first
+            mask = (plate[s, top:bottom, left:right] == p).astype(np.uint8)
             if mask.any():
                 here = (corners[s, p] - low).astype(np.float32)
                 H = cv2.getPerspectiveTransform(flat, here)
                 size = (mask.shape[1], mask.shape[0])
                 drawn = cv2.warpPerspective(lit, H, size, borderMode=cv2.BORDER_REPLICATE)
-                cv2.accumulate(drawn, light[window], mask)
+                cv2.accumulate(drawn, light[low[1] : high[1], low[0] : high[0]], mask)
 
 
 def _background(take: Take, instants: slice, seen: Seen) -> np.ndarray:
@@ -307,7 +327,8 @@ def _background(take: Take, instants: slice, seen: Seen) -> np.ndarray:
     for homography in homographies:
         cv2.accumulate(take.backdrop.frame(homography), picture)
     picture /= len(homographies)
-    return picture * _shadow(take, instants, seen)[..., None]
+    picture *= _shadow(take, instants, seen)[..., None]
+    return picture
 
 
 def _shadow(take: Take, instants: slice, seen: Seen) -> np.ndarray:
@@ -333,9 +354,10 @@ def _develop(take: Take, frame: int, picture: np.ndarray) -> np.ndarray:
     rng = np.random.default_rng([*take.seed, frame])
     if film.softness > 0.3:
         picture = cv2.GaussianBlur(picture, (0, 0), film.softness)
-    picture = picture * (film.gain / 255)
+    picture *= film.gain / 255
     np.clip(picture, 0, 1, out=picture)
-    picture = cv2.pow(picture, film.gamma) * 255
+    picture = cv2.pow(picture, film.gamma)
+    picture *= 255
     picture += film.noise * _grain(rng)
     return np.clip(picture, 0, 255, out=picture).astype(np.uint8)
 
