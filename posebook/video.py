@@ -26,7 +26,7 @@ from posebook.models.multiscale import VideoNetwork
 from posebook.models.tce import windows
 from posebook.pretraining import BaseSettings, base_network, key_of
 from posebook.training import Curves, EpochOrder, draw, fit, only_run_in, seeded
-from posebook.video_inference import multiplications, recursion
+from posebook.video_inference import multiplications, whole_clip
 from posebook.video_metrics import Predictions
 
 SOURCE = "embedded-video"
@@ -494,14 +494,7 @@ def by_flow(model: VideoNetwork, feats: Features, profile: Profile, variant: Var
 
 def by_stream(model: VideoNetwork, feats: Features, profile: Profile, variant: Variant):
     """One recursion through each clip and direction, instead of one for each target."""
-
-    def heatmaps_of(X: Tensor, rows: slice) -> Tensor:
-        maps, gates = model.prepare(X)
-        forwards, _ = recursion(model.tce, maps, gates)
-        back, _ = recursion(model.tce, maps.flip(0), gates.flip(0))
-        return model.decoder(forwards + back.flip(0))
-
-    return predict_clips(model, feats, profile, variant, heatmaps_of)
+    return predict_clips(model, feats, profile, variant, lambda X, _: whole_clip(model, X))
 
 
 def broken(frames: Frames, kind: str, seed: int = 0, share: float = 0.25) -> Tensor:

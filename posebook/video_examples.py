@@ -46,8 +46,10 @@ SHOWN = 5  # frames of a strip
 PICTURE = 96  # pixels of a drawn crop
 
 # Lower limits of the classes that joints are counted in. Frames away from where the joint is seen:
-# 0 is a visible joint, and within 6 frames the module sees it.
+# 0 is a visible joint, and within 6 frames the module sees it. Cover: 0 is a visible joint, 1 one
+# that the person's own body hides, 2 one behind a thing in front.
 EDGES = {
+    "cover": (0, 1, 2),
     "away": (0, 1, 2, 4, 7),
     "blur": (0, 0.5, 1, 2, 4, 8),
     "speed": (0, 1, 2, 4, 8, 16),
@@ -83,9 +85,10 @@ def conditions(frames: Frames) -> dict[str, np.ndarray]:
         truth = embedded_video.truth(clip)
         counted = np.ones_like(clip.visible) if clip.annotated is None else clip.annotated
         seen = clip.visible & counted
+        cover = np.where(truth.covered, 2, np.where(seen, 0, 1))
         for name, values, these in (
-            ("away", frames_away(seen), counted), ("blur", truth.blur, seen),
-            ("speed", truth.speed, seen),
+            ("cover", cover, counted), ("away", frames_away(seen), counted),
+            ("blur", truth.blur, seen), ("speed", truth.speed, seen),
         ):  # fmt: skip
             parts[name].append(np.where(these, classes_of(values, EDGES[name]), -1))
     return {name: np.concatenate(part) for name, part in parts.items()}

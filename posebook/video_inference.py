@@ -204,6 +204,16 @@ def stream(
         held.forget(start)
 
 
+def whole_clip(model: VideoNetwork, X: Tensor) -> Tensor:
+    """Outputs for features X (T, C, h, w) of all frames of a clip: `stream` in a single block."""
+    maps, gates = model.prepare(X)
+    H, _ = recursion(model.tce, maps, gates)
+    if model.directions == 2:
+        tce = model.tce_after or model.tce
+        H = H + _backwards(tce, maps, gates if tce is model.tce else tce.input_gates(maps))
+    return model.decoder(H + X if model.residual else H)
+
+
 def recursion(tce, maps: Tensor, gates: Tensor | None, state=None) -> tuple[Tensor, tuple]:
     """States (T, ., h, w) after each of T frames, and what the next block goes on with."""
     out = []

@@ -8,6 +8,7 @@ import torch
 
 from posebook import pretraining, results, video, video_examples
 from posebook.crops import crop_matrix
+from posebook.data import embedded_video
 from posebook.models.multiscale import VideoNetwork
 
 
@@ -57,6 +58,10 @@ def test_every_counted_joint_is_in_one_class_of_hiding_and_every_visible_one_in_
     visible = (frames.visible & frames.annotated).numpy()
     assert ((found["away"] >= 0) == frames.annotated.numpy()).all()
     assert ((found["away"] == 0) == visible).all()
+    assert ((found["cover"] >= 0) == frames.annotated.numpy()).all()
+    assert ((found["cover"] == 0) == visible).all()
+    behind = np.concatenate([embedded_video.truth(clip).covered for clip in frames.records])
+    assert behind.any() and (found["cover"] == 2).sum() == (behind & frames.annotated.numpy()).sum()
     for name in ("blur", "speed"):
         assert ((found[name] >= 0) == visible).all()
         assert found[name].max() < len(video_examples.EDGES[name])

@@ -16,6 +16,7 @@ from posebook.video_inference import (
     poses,
     recursion,
     stream,
+    whole_clip,
 )
 
 SIZE, N = 32, 3
@@ -106,6 +107,8 @@ def test_a_whole_clip_in_one_block_is_one_recursion_each_way(networks):
         expected = model.decoder(H + X if model.residual else H)
     found = torch.cat(list(stream(encoder, model, pictures, lookahead=3, block=8)))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(whole_clip(model, X), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_forwards_a_stream_does_not_depend_on_its_blocks():
