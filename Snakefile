@@ -62,6 +62,8 @@ ABLATION = (
     "triangulated-labels-weighted-strong-occlusion",
     "supervised-strong-occlusion",
 )
+# Rows of Table 4.1 without imitation, by posebook.imitation.
+IMITATION = ("cf-alone", "hd-alone", "adv-alone")
 PROFILE = config.get("profile", "laptop")
 SEEDS = range(int(config.get("seeds", 3)))
 
@@ -145,6 +147,11 @@ rule all:
             for variant in ABLATION
             for seed in SEEDS
         ],
+        [
+            f"runs/{PROFILE}/imitation-4.1/{variant}--seed{seed}.done"
+            for variant in IMITATION
+            for seed in SEEDS
+        ],
         f"runs/{PROFILE}/figure-3.5.done",
         f"runs/{PROFILE}/figure-4.4.done",
         f"runs/{PROFILE}/video-examples.done",
@@ -193,6 +200,22 @@ rule ablation:
     threads: 1
     shell:
         "python -m posebook.ablation --profile {wildcards.profile}"
+        " --variant {wildcards.variant} --seed {wildcards.seed} > {log} 2>&1"
+
+
+rule imitation:
+    input:
+        # Its dictionary is that of the table's rows.
+        ancient("runs/{profile}/table-4.1/baseline-cf--seed{seed}.ipynb"),
+    output:
+        touch("runs/{profile}/imitation-4.1/{variant}--seed{seed}.done"),
+    params:
+        code=code_digest(modules_of("posebook.imitation")),
+    log:
+        "runs/{profile}/imitation-4.1/{variant}--seed{seed}.log",
+    threads: 1
+    shell:
+        "python -m posebook.imitation --profile {wildcards.profile}"
         " --variant {wildcards.variant} --seed {wildcards.seed} > {log} 2>&1"
 
 
