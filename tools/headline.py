@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import nbformat
 
-from posebook.results import read_results, summary
+from posebook.results import read_rows, summary
 from posebook.thesis import printed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,7 +23,10 @@ NBSP = "\u00a0"
 
 
 class Table(NamedTuple):
-    """A table of the thesis that the README shows: what is measured, and the rows with titles."""
+    """A table of the thesis that the README shows: what is measured, and the rows with titles.
+
+    A row of another table is named with it, "table-2.5/...".
+    """
 
     title: str
     metrics: tuple[str, ...]
@@ -32,7 +35,7 @@ class Table(NamedTuple):
 
 TABLES = {
     "table-2.3": Table(
-        "Table 2.3, video: joints found within 0.2 of the box (%)",
+        "Tables 2.3 and 2.5, video: joints found within 0.2 of the box (%)",
         ("pck_0.2_mean13",),
         {
             "res50": "single frames",
@@ -40,6 +43,7 @@ TABLES = {
             "res50-tce-s": "TCE, sum, past frames",
             "res50-tce-c": "TCE, ConvLSTM, past frames",
             "res50-tce-bc": "TCE, ConvLSTM, both directions",
+            "table-2.5/res50-ms-tce-bc-re": "the same at four scales: the full model",
         },
     ),
     "table-3.1": Table(
@@ -72,11 +76,12 @@ def headline(profile: str = "laptop") -> str:
 
 
 def _table(name: str, table: Table, profile: str) -> str:
-    runs = read_results(profile, name)
+    rows = {row if "/" in row else f"{name}/{row}": title for row, title in table.rows.items()}
+    runs = read_rows(profile, rows)
     ours = {m: summary(runs, m) for m in table.metrics if m in runs}
     lines = [f"| {table.title} | thesis | ours |", "|---|---:|---:|"]
-    for row, title in table.rows.items():
-        theirs = [printed(name, row, metric) for metric in table.metrics]
+    for row, title in rows.items():
+        theirs = [printed(*row.split("/"), metric) for metric in table.metrics]
         told = "–" if None in theirs else " / ".join(f"{value:.1f}" for value in theirs)
         means = [_mean(ours.get(metric), row) for metric in table.metrics]
         lines.append(f"| {title} | {told} | {' / '.join(dict.fromkeys(means))} |")
