@@ -102,6 +102,7 @@ VARIANTS: dict[str, Variant] = {
     "res50-integral": replace(_FRAME, loss="integral"),
     "res50-tce-bc-regression": replace(_BC, loss="regression"),
     "res50-tce-bc-integral": replace(_BC, loss="integral"),
+    # Equation 2.11 as printed
     "ms-literal": replace(_MS, residual=False),
     # Tables 2.1 and 2.2
     "ours": replace(_MS, pretrained="clips"),

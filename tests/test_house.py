@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import posebook
-from posebook import factorization, lifting, video
+from posebook import ablation, factorization, imitation, lifting, literal, video
 
 
 @pytest.fixture
@@ -197,3 +197,15 @@ def test_the_graph_refuses_an_unknown_profile(root):
     ended = dry_run(root, "profile=lap")
     assert ended.returncode != 0
     assert "there is no profile lap; there are smoke, laptop" in ended.stdout + ended.stderr
+
+
+def test_no_published_row_has_been_given_up(root):
+    """A result whose row was renamed or dropped would never be computed again."""
+    made = {"figure-3.6": {*literal.VARIANTS}, ablation.EXPERIMENT: {*ablation.ROWS}}
+    made[imitation.EXPERIMENT] = {*imitation.ROWS}
+    for chapter in (video, lifting, factorization):
+        for experiment, variants in chapter.EXPERIMENTS.items():
+            made.setdefault(experiment, set()).update(variants)
+    for experiment, variants in made.items():
+        paths = list((root / "book" / "results" / "laptop" / experiment).glob("*.json"))
+        assert {path.stem.partition("--seed")[0] for path in paths} == variants

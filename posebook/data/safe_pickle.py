@@ -37,12 +37,11 @@ _ADMITTED = {
     ("collections", "OrderedDict"): "dict",
 }
 _SIMPLE = re.compile(r"[fiub](1|2|4|8)|[US]\d{1,5}|O8?")
-# What zipfile, zlib, pickletools and NumPy's header parser raise on damaged bytes. One of them is
-# NotImplementedError: zipfile's word for a compression or encryption that it does not know.
+# What zipfile, zlib, pickletools and NumPy's header parser raise on damaged bytes. RuntimeError is
+# also the parent of what they raise for bottomless nesting and for an unknown compression.
 _DAMAGE = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, EOFError,
-    RecursionError, MemoryError, NotImplementedError, RuntimeError, struct.error, zlib.error,
-    zipfile.BadZipFile, tokenize.TokenError,
+    MemoryError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile, tokenize.TokenError,
 )  # fmt: skip
 
 
