@@ -209,10 +209,6 @@ def test_check_goes_on_after_a_bad_file(copy):
 # ---------------------------------------------------------------- of full size
 
 
-@pytest.mark.skipif(
-    "POSEBOOK_FULL_SIZE" not in os.environ,
-    reason="writes 2,326 files of labels, some ten seconds; POSEBOOK_FULL_SIZE=1 runs it",
-)
 def test_all_labels_in_twenty_seconds(tmp_path):
     import time
 
