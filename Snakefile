@@ -18,7 +18,7 @@ from pathlib import Path
 import posebook.factorization
 import posebook.lifting
 import posebook.video
-from posebook.results import PROFILES, code_digest
+from posebook.results import PROFILES, code_digest, folder_of
 from snakemake.exceptions import WorkflowError
 
 # The module of a chapter's experiments -> the notebook that runs one of them.
@@ -37,6 +37,7 @@ FIRST_BY_BASE = {
     ("stills", "integral"): ("table-2.4", "res50-integral"),
 }
 RUN = "{profile}/{experiment}/{variant}--seed{seed}"
+RUNS = folder_of(config.get("dataset", "embedded-"), "runs")
 # Rows of Table 3.1 whose poses are drawn; as in posebook.examples, which would enter the digest.
 EXAMPLES = ("reproj", "reproj-adv", "trans-reproj")
 # Rows of chapter 2 whose predictions are looked at closer; as in posebook.video_examples.
@@ -102,7 +103,7 @@ def first_of(wildcards):
             first = None if not row.trained else FIRST_BY_BASE[row.pretrained, "heatmap"]
     if first is None:
         return []
-    return ancient(f"runs/{wildcards.profile}/{first[0]}/{first[1]}--seed{seed}.ipynb")
+    return ancient(f"{RUNS}/{wildcards.profile}/{first[0]}/{first[1]}--seed{seed}.ipynb")
 
 
 def code_of(wildcards):
@@ -130,7 +131,7 @@ wildcard_constraints:
 rule all:
     input:
         [
-            f"runs/{RUN}.ipynb".format(
+            f"{RUNS}/{RUN}.ipynb".format(
                 profile=PROFILE, experiment=experiment, variant=variant, seed=seed
             )
             for experiment, chapter in CHAPTER_OF.items()
@@ -162,13 +163,13 @@ rule train:
         first_of,
         notebook=notebook_of,
     output:
-        f"runs/{RUN}.ipynb",
+        f"{RUNS}/{RUN}.ipynb",
     params:
         result="book/results",
         dataset=f"-p dataset {config['dataset']}" if "dataset" in config else "",
         code=code_of,
     log:
-        f"runs/{RUN}.log",
+        f"{RUNS}/{RUN}.log",
     threads: threads_of
     shell:
         "python tools/run_notebook.py {input.notebook} {output} -p profile {wildcards.profile}"

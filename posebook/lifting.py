@@ -27,7 +27,7 @@ from posebook.training import Curves, EpochOrder, draw, fit, only_run_in, seeded
 # The official ones are read by posebook.data.official from files that the reader holds: Human3.6M
 # with detected or with true 2D joints, MPI-INF-3DHP.
 DATASETS = (SOURCE, "human36m", "human36m-gt", "mpi-inf-3dhp")
-LAMBDA = {"mpi-inf-3dhp": 1.5}  # of equation 3.7; 1 elsewhere (section 3.6.2)
+LAMBDA = {"mpi-inf-3dhp": 1.5}  # of equation 3.7; 1 elsewhere (section 3.5)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Section 2.8.2, first step: the base network learns on single pictures, and is kept.
 
-A trained base network is the start of every row of chapter 2, so it is trained once for each seed
+A trained base network is the start of every row of chapter 2, so it is trained once
 and stored under its settings and the digest of the code that made it.
 """
 

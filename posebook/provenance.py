@@ -77,12 +77,16 @@ def versions() -> dict[str, str]:
 
 
 def device_name(device: torch.device | str) -> str:
-    """The device in words: the card's own name, or the processor with its thread count."""
+    """The device in words: the card's own name, or the processor with its vector unit and threads.
+
+    Processors with other vector units round differently, and differ in speed by factors.
+    """
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "cpu":
-        return f"cpu, {torch.get_num_threads()} threads"
+        unit = torch.backends.cpu.get_cpu_capability()
+        return f"cpu ({unit}), {torch.get_num_threads()} threads"
     return device.type
 
 

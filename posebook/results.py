@@ -106,7 +106,7 @@ class Gap(NamedTuple):
 
 
 def write_result(folder: str | os.PathLike, record: Mapping) -> Path:
-    """Write one run's record and return its path.
+    """Write one run's record and return its path, in the folder of its data set (`folder_of`).
 
     ``schema``, ``modules``, ``code_digest`` and ``versions`` are filled in where absent: the
     modules are those imported in this process. The file appears whole or not at all.
@@ -121,10 +121,19 @@ def write_result(folder: str | os.PathLike, record: Mapping) -> Path:
     record.setdefault("versions", versions())
     record = _plain(record, "record")
     validate(record)
-    path = Path(folder) / record["profile"] / record["experiment"]
+    path = folder_of(record["dataset"], folder) / record["profile"] / record["experiment"]
     path = path / f"{record['variant']}--seed{record['seed']}.json"
     _write(path, record)
     return path
+
+
+def folder_of(dataset: str, folder: str | os.PathLike) -> Path:
+    """Where runs on a data set lie: `folder` for the embedded ones, else one of its own in it.
+
+    So a run on official files neither replaces a published record nor joins its table;
+    ``read_results(..., folder="book/results/human36m")`` reads such records.
+    """
+    return Path(folder) if dataset.startswith("embedded-") else Path(folder) / dataset
 
 
 def confirm(path: str | os.PathLike, commit: str, steps: int) -> None:

@@ -37,6 +37,17 @@ def test_a_written_record_reads_back(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == [path.name], "something was left beside"
 
 
+def test_runs_on_official_data_do_not_mix_with_the_published_ones(tmp_path):
+    ours = results.write_result(tmp_path, make_record())
+    theirs = results.write_result(
+        tmp_path, make_record(dataset="human36m", metrics={"mpjpe_mm": 1.0})
+    )
+    assert theirs == tmp_path / "human36m" / ours.relative_to(tmp_path)
+    for folder, mpjpe in ((tmp_path, 59.0), (tmp_path / "human36m", 1.0)):
+        frame = results.read_results("smoke", "table-3.1", folder=folder)
+        assert frame["mpjpe_mm"].tolist() == [mpjpe]
+
+
 def test_files_are_sorted_rounded_and_readable(tmp_path):
     note = "spaces [ 1,  2 ] stay"
     record = make_record(metrics={"mpjpe_mm": 1 / 3}, curves={"loss": [[0, 1.0]]}, note=note)

@@ -55,7 +55,7 @@ class Detector:
 
 
 # sigma of `full` gives a median error near 5 px, that of good detectors on Human3.6M; the two
-# others part the reasons for an error: `uniform` has the same median but no difficult joints.
+# others part the reasons for an error: `uniform` has about the same median, hidden or not.
 DETECTORS = {
     "full": Detector(),
     "uniform": Detector(sigma=4.2, occlusion_gain=1.0, spread=0.0, swap_rate=0.0),
