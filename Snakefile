@@ -9,8 +9,8 @@ the published file before each run and after a failed one. So would it the check
 """
 
 import hashlib
+import importlib
 import json
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,17 @@ CHAPTERS = {
     posebook.lifting: "notebooks/ch03_06_training.ipynb",
     posebook.factorization: "notebooks/ch04_04_training.ipynb",
 }
-CHAPTER_OF = {name: chapter for chapter in CHAPTERS for name in chapter.EXPERIMENTS}
+# An official data set belongs to some chapters, and has none of the rows beside their tables.
+DATASET = config.get("dataset", "")
+if DATASET and not any(DATASET in chapter.DATASETS for chapter in CHAPTERS):
+    known = dict.fromkeys(name for chapter in CHAPTERS for name in chapter.DATASETS)
+    raise WorkflowError(f"there is no data set {DATASET}; there are {', '.join(known)}")
+CHAPTER_OF = {
+    name: chapter
+    for chapter in CHAPTERS
+    for name in chapter.EXPERIMENTS
+    if not DATASET or DATASET in chapter.DATASETS
+}
 # What many rows start from, a dictionary or a base network, is made by one of them first.
 FIRST = ("table-4.1", "baseline-cf")
 FIRST_BY_BASE = {
@@ -37,7 +47,12 @@ FIRST_BY_BASE = {
     ("stills", "integral"): ("table-2.4", "res50-integral"),
 }
 RUN = "{profile}/{experiment}/{variant}--seed{seed}"
-RUNS = folder_of(config.get("dataset", "embedded-"), "runs")
+RUNS = folder_of(DATASET or "embedded-", "runs")
+# A module that is run by itself knows one folder: what other code left there would be refused.
+OWN_CODE = (
+    'test "$(cat {params.folder}/.code 2> /dev/null)" = "{params.code}" || rm -rf {params.folder};'
+    " mkdir -p {params.folder}; echo {params.code} > {params.folder}/.code; "
+)
 # Rows of Table 3.1 whose poses are drawn; as in posebook.examples, which would enter the digest.
 EXAMPLES = ("reproj", "reproj-adv", "trans-reproj")
 # Rows of chapter 2 whose predictions are looked at closer; as in posebook.video_examples.
@@ -72,6 +87,25 @@ if PROFILE not in PROFILES:
     raise WorkflowError(f"there is no profile {PROFILE}; there are {', '.join(PROFILES)}")
 
 
+# What is made beside the tables, from the embedded data alone.
+BESIDE = [
+    *(
+        f"runs/{PROFILE}/{experiment}/{variant}--seed{seed}.done"
+        for experiment, variants in (
+            ("figure-3.6", LITERAL),
+            ("ablation-3.3", ABLATION),
+            ("imitation-4.1", IMITATION),
+        )
+        for variant in variants
+        for seed in SEEDS
+    ),
+    f"runs/{PROFILE}/figure-3.5.done",
+    f"runs/{PROFILE}/figure-4.4.done",
+    f"runs/{PROFILE}/video-examples.done",
+]
+
+
+@cache
 def digest_of_code(notebook):
     """Digest of a notebook's code cells, so that an edit of its prose runs nothing again."""
     cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
@@ -79,11 +113,25 @@ def digest_of_code(notebook):
     return hashlib.sha256("\0".join(code).encode()).hexdigest()
 
 
-@cache
 def modules_of(name):
-    """The posebook modules that a module imports, seen in a process of its own."""
-    code = f"import {name}; from posebook.results import imported_modules as i; print(*i())"
-    return subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    """The posebook modules that a module imports, as a process that starts with it would see."""
+
+    def forget():
+        ours = [module for module in sys.modules if module.partition(".")[0] == "posebook"]
+        return {module: sys.modules.pop(module) for module in ours}
+
+    kept = forget()
+    importlib.import_module(name)
+    found = importlib.import_module("posebook.results").imported_modules()
+    forget()
+    sys.modules.update(kept)
+    return found
+
+
+@cache
+def code_behind(name):
+    """Digest of a module and of all that it imports."""
+    return code_digest(modules_of(name))
 
 
 def notebook_of(wildcards):
@@ -109,7 +157,7 @@ def first_of(wildcards):
 def code_of(wildcards):
     """By digest, not by time: neither a fresh checkout nor an edited docstring runs it again."""
     chapter = CHAPTER_OF[wildcards.experiment]
-    return digest_of_code(CHAPTERS[chapter]), code_digest(modules_of(chapter.__name__))
+    return digest_of_code(CHAPTERS[chapter]), code_behind(chapter.__name__)
 
 
 def seeds_of(chapter, experiment):
@@ -138,24 +186,7 @@ rule all:
             for variant in chapter.EXPERIMENTS[experiment]
             for seed in seeds_of(chapter, experiment)
         ],
-        [
-            f"runs/{PROFILE}/figure-3.6/{variant}--seed{seed}.done"
-            for variant in LITERAL
-            for seed in SEEDS
-        ],
-        [
-            f"runs/{PROFILE}/ablation-3.3/{variant}--seed{seed}.done"
-            for variant in ABLATION
-            for seed in SEEDS
-        ],
-        [
-            f"runs/{PROFILE}/imitation-4.1/{variant}--seed{seed}.done"
-            for variant in IMITATION
-            for seed in SEEDS
-        ],
-        f"runs/{PROFILE}/figure-3.5.done",
-        f"runs/{PROFILE}/figure-4.4.done",
-        f"runs/{PROFILE}/video-examples.done",
+        [] if DATASET else BESIDE,
 
 
 rule train:
@@ -166,7 +197,7 @@ rule train:
         f"{RUNS}/{RUN}.ipynb",
     params:
         result="book/results",
-        dataset=f"-p dataset {config['dataset']}" if "dataset" in config else "",
+        dataset=f"-p dataset {DATASET}" if DATASET else "",
         code=code_of,
     log:
         f"{RUNS}/{RUN}.log",
@@ -182,12 +213,13 @@ rule literal:
     output:
         touch("runs/{profile}/figure-3.6/{variant}--seed{seed}.done"),
     params:
-        code=code_digest(modules_of("posebook.literal")),
+        code=code_behind("posebook.literal"),
+        folder="runs/{profile}/figure-3.6/{variant}--seed{seed}",
     log:
         "runs/{profile}/figure-3.6/{variant}--seed{seed}.log",
     threads: 1
     shell:
-        "python -m posebook.literal --profile {wildcards.profile}"
+        OWN_CODE + "python -m posebook.literal --profile {wildcards.profile}"
         " --variant {wildcards.variant} --seed {wildcards.seed} > {log} 2>&1"
 
 
@@ -195,12 +227,13 @@ rule ablation:
     output:
         touch("runs/{profile}/ablation-3.3/{variant}--seed{seed}.done"),
     params:
-        code=code_digest(modules_of("posebook.ablation")),
+        code=code_behind("posebook.ablation"),
+        folder="runs/{profile}/ablation-3.3/{variant}--seed{seed}",
     log:
         "runs/{profile}/ablation-3.3/{variant}--seed{seed}.log",
     threads: 1
     shell:
-        "python -m posebook.ablation --profile {wildcards.profile}"
+        OWN_CODE + "python -m posebook.ablation --profile {wildcards.profile}"
         " --variant {wildcards.variant} --seed {wildcards.seed} > {log} 2>&1"
 
 
@@ -218,12 +251,13 @@ rule imitation:
     output:
         touch("runs/{profile}/imitation-4.1/{variant}--seed{seed}.done"),
     params:
-        code=code_digest(modules_of("posebook.imitation")),
+        code=code_behind("posebook.imitation"),
+        folder="runs/{profile}/imitation-4.1/{variant}--seed{seed}",
     log:
         "runs/{profile}/imitation-4.1/{variant}--seed{seed}.log",
     threads: 1
     shell:
-        "python -m posebook.imitation --profile {wildcards.profile}"
+        OWN_CODE + "python -m posebook.imitation --profile {wildcards.profile}"
         " --variant {wildcards.variant} --seed {wildcards.seed} > {log} 2>&1"
 
 
@@ -233,6 +267,8 @@ rule examples:
         [f"runs/{{profile}}/table-3.1/{variant}--seed0.ipynb" for variant in EXAMPLES],
     output:
         touch("runs/{profile}/figure-3.5.done"),
+    params:
+        code=code_behind("posebook.examples"),
     shell:
         "python -m posebook.examples --profile {wildcards.profile}"
 
@@ -244,7 +280,7 @@ rule factorization_examples:
     output:
         touch("runs/{profile}/figure-4.4.done"),
     params:
-        code=code_digest(modules_of("posebook.factorization_examples")),
+        code=code_behind("posebook.factorization_examples"),
     shell:
         "python -m posebook.factorization_examples --profile {wildcards.profile}"
 
@@ -260,6 +296,6 @@ rule video_examples:
     output:
         touch("runs/{profile}/video-examples.done"),
     params:
-        code=code_digest(modules_of("posebook.video_examples")),
+        code=code_behind("posebook.video_examples"),
     shell:
         "python -m posebook.video_examples --profile {wildcards.profile}"

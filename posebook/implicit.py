@@ -29,7 +29,7 @@ def view_weights(w: np.ndarray, own: int, weight: str = "source", lam: float = 1
         raise ValueError(f"unknown confidence weight {weight!r}; known: {', '.join(WEIGHTS)}")
     V = w.shape[-1]
     mine = np.arange(V) == own
-    own_w = w[..., own, None]
+    own_w = np.where(w > 0, w[..., own, None], 0.0)  # a view that lacks the joint has no say
     chosen = {"source": own_w, "target": w, "product": own_w * w, "none": 1.0 * (w > 0)}[weight]
     return np.where(mine, w, lam / (V - 1) * chosen)
 

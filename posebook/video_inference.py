@@ -62,6 +62,9 @@ def poses(
 
     Raises ValueError, with `name` and the frame, for a missing box, one without area, or one that
     lies outside its picture.
+
+    encoder and model must be in evaluation mode (`.eval()`), as for all functions of this module:
+    in training mode the answers depend on which frames are taken together.
     """
     run = {"cached": cached, "stream": stream}
     if form not in run:

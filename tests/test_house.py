@@ -199,6 +199,15 @@ def test_the_graph_refuses_an_unknown_profile(root):
     assert "there is no profile lap; there are smoke, laptop" in ended.stdout + ended.stderr
 
 
+def test_the_graph_of_an_official_data_set_has_its_chapters_alone(root):
+    plan = dry_run(root, "profile=smoke", "dataset=penn-action").stdout
+    for experiment, variants in video.EXPERIMENTS.items():
+        assert f"runs/penn-action/smoke/{experiment}/{variants[0]}--seed0.ipynb" in plan
+    assert "table-3.1" not in plan and "runs/smoke" not in plan and "posebook.literal" not in plan
+    ended = dry_run(root, "profile=smoke", "dataset=pen-action")
+    assert "there is no data set pen-action; there are " in ended.stdout + ended.stderr
+
+
 def test_no_published_row_has_been_given_up(root):
     """A result whose row was renamed or dropped would never be computed again."""
     made = {"figure-3.6": {*literal.VARIANTS}, ablation.EXPERIMENT: {*ablation.ROWS}}

@@ -142,6 +142,13 @@ def killed_after(steps, context, module, name):
     context.setattr(module, name, dying)
 
 
+def counted(monkeypatch, module, name):
+    """From now on, a list that grows by one with every call of the function of this name."""
+    calls, real = [], getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *args: calls.append(1) or real(*args))
+    return calls
+
+
 def test_a_killed_run_ends_with_the_same_bits(smoke, cache, tmp_path, monkeypatch):
     smoke(steps=12)
     run = partial(video.run, "smoke", "res50-tce-s", 0, cache=cache)
@@ -151,7 +158,9 @@ def test_a_killed_run_ends_with_the_same_bits(smoke, cache, tmp_path, monkeypatc
         killed_after(8, context, video, "draw_batch")
         with pytest.raises(Killed):
             run(folder=tmp_path)
+    calls = counted(monkeypatch, video, "draw_batch")
     _, resumed, record = run(folder=tmp_path)
+    assert len(calls) == 12 - 5, "it should go on from the checkpoint of step 5"
     assert same_weights(whole, resumed)
     assert record["metrics"] == expected["metrics"] and record["curves"] == expected["curves"]
     assert {"network.pt", "predictions.npz"} <= {path.name for path in tmp_path.iterdir()}
@@ -166,7 +175,9 @@ def test_a_killed_base_network_ends_with_the_same_bits(smoke, tmp_path, monkeypa
         killed_after(8, context, pretraining, "loss_of")
         with pytest.raises(Killed):
             pretraining.base_network(base, train, test, 0, folder=tmp_path / "b")
+    calls = counted(monkeypatch, pretraining, "loss_of")
     resumed, record = pretraining.base_network(base, train, test, 0, folder=tmp_path / "b")
+    assert len(calls) == 12 - 5, "it should go on from the checkpoint of step 5"
     assert same_weights(whole, resumed) and record["curves"] == expected["curves"]
 
 

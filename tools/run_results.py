@@ -35,6 +35,9 @@ def main() -> None:
         # The system lets go of this lock when a run is killed; Snakemake's own stays behind.
         with FileLock(ROOT / "runs" / ".lock", timeout=0):
             snakemake(arguments.profile, arguments.seeds, "--unlock")
+            if arguments.again:  # else a run would find its checkpoint and have nothing to do
+                for checkpoint in (ROOT / "runs" / arguments.profile).rglob("*training.pt"):
+                    checkpoint.unlink()
             sys.exit(snakemake(arguments.profile, arguments.seeds, *options, "--keep-going"))
     except Timeout:
         sys.exit("Cannot start: another run in this folder is computing results already.")
