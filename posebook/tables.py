@@ -57,7 +57,7 @@ def value(runs: pd.DataFrame, row: str, metric: str, digits: int = 1) -> str:
     spread = summary(mine, metric).loc[row]
     text = f"{spread['mean']:,.{digits}f}"
     half = f"{_NBSP}±{_NBSP}{spread['high'] - spread['mean']:,.{digits}f}"
-    text += half if spread["n"] > 1 else " (1 seed)"
+    text += half if spread["n"] > 1 else f" (1{_NBSP}seed)"
     return text + (" (stale)" if mine["stale"].any() else "")
 
 

@@ -42,7 +42,7 @@ def test_a_value_has_its_interval_or_says_why_not():
     # t(0.975, 2) = 4.302653, std = 1: half width 4.302653 / sqrt(3) = 2.48
     runs = make_runs(a=[10.0, 11.0, 12.0], b=[1234.0])
     assert plain(tables.value(runs, OURS, "mpjpe_mm")) == "11.0 ± 2.5"
-    assert tables.value(runs, REPROJ, "mpjpe_mm") == "1,234.0 (1 seed)"
+    assert tables.value(runs, REPROJ, "mpjpe_mm") == "1,234.0 (1\u00a0seed)"
     assert tables.value(runs, "table-3.1/supervised", "mpjpe_mm") == "not run"
     assert tables.value(runs, OURS, "p_mpjpe_mm") == "not run"
     stale = make_runs(stale=True, a=[10.0, 10.0])
