@@ -12,7 +12,7 @@ JOBS ?= 2
 # One thread a job: two jobs share two cores, and a number does not depend on the core count.
 export OMP_NUM_THREADS ?= 1
 # Let the C library keep freed memory: a step of training wants the same again, and where memory
-# pages are dear (virtual machines) asking for them anew can cost a third of the time.
+# pages are dear (virtual machines) asking for them anew costs a seventh of the time.
 export MALLOC_MMAP_THRESHOLD_ ?= 33554432
 export MALLOC_TRIM_THRESHOLD_ ?= 1073741824
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
