@@ -47,7 +47,7 @@ FIRST_BY_BASE = {
     ("stills", "integral"): ("table-2.4", "res50-integral"),
 }
 RUN = "{profile}/{experiment}/{variant}--seed{seed}"
-RUNS = folder_of(DATASET or "embedded-", "runs")
+RUNS = folder_of(DATASET, "runs") if DATASET else "runs"
 # A module that is run by itself knows one folder: what other code left there would be refused.
 OWN_CODE = (
     'test "$(cat {params.folder}/.code 2> /dev/null)" = "{params.code}" || rm -rf {params.folder};'

@@ -29,11 +29,15 @@ each_page = pytest.mark.parametrize("page", pages())
 
 @pytest.fixture
 def html(pytestconfig) -> Path:
-    """The folder given with --book, or what `make book` built."""
+    """The folder given with --book, as `make test` does, or what `make book` built.
+
+    Only a pytest that somebody calls by hand can have neither; a folder that is given and not
+    there fails.
+    """
     given = pytestconfig.getoption("book")
     folder = Path(given or ROOT / "_build" / "html")
     if not given and not folder.is_dir():
-        pytest.skip("there is no book to look at: `make test` builds one, `make book` too")
+        pytest.skip("no --book was given and none is built yet: `make test` or `make book` does")
     return folder
 
 

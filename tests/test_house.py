@@ -174,6 +174,23 @@ def test_results_are_computed_by_one_run_at_a_time(load_tool, tmp_path, monkeypa
             tool.main()
 
 
+def test_again_forgets_checkpoints_and_keeps_networks(load_tool, tmp_path, monkeypatch):
+    tool, plans = load_tool("run_results"), []
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
+    monkeypatch.setattr(tool, "snakemake", lambda *options: plans.append(options) or 0)
+    folders = [tmp_path / "runs" / profile / "row--seed0" for profile in ("smoke", "laptop")]
+    files = [folder / name for folder in folders
+             for name in ("training.pt", "pretraining.pt", "network.pt")]  # fmt: skip
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    monkeypatch.setattr(sys, "argv", ["run_results.py", "--profile", "smoke", "--again"])
+    with pytest.raises(SystemExit):
+        tool.main()
+    assert [file for file in files if file.exists()] == files[2:]
+    assert "--forceall" in plans[-1]
+
+
 def dry_run(root, *config):
     """What Snakemake would do, everything forced."""
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--config", *config]

@@ -130,22 +130,17 @@ class Killed(Exception):
     pass
 
 
-def killed_after(steps, context, module, name):
-    """From now on, the function of this name raises Killed at its call number steps + 1."""
-    calls, real = iter(range(steps)), getattr(module, name)
+def counted(context, module, name, most=None):
+    """A list that grows with every call of the function of this name; Killed after `most`."""
+    calls, real = [], getattr(module, name)
 
-    def dying(*args):
-        if next(calls, None) is None:
+    def counting(*args):
+        if len(calls) == most:
             raise Killed
+        calls.append(name)
         return real(*args)
 
-    context.setattr(module, name, dying)
-
-
-def counted(monkeypatch, module, name):
-    """From now on, a list that grows by one with every call of the function of this name."""
-    calls, real = [], getattr(module, name)
-    monkeypatch.setattr(module, name, lambda *args: calls.append(1) or real(*args))
+    context.setattr(module, name, counting)
     return calls
 
 
@@ -155,7 +150,7 @@ def test_a_killed_run_ends_with_the_same_bits(smoke, cache, tmp_path, monkeypatc
     _, whole, expected = run()
     monkeypatch.setattr(video, "fit", partial(fit, checkpoint_every=5))
     with monkeypatch.context() as context:
-        killed_after(8, context, video, "draw_batch")
+        counted(context, video, "draw_batch", most=8)
         with pytest.raises(Killed):
             run(folder=tmp_path)
     calls = counted(monkeypatch, video, "draw_batch")
@@ -172,7 +167,7 @@ def test_a_killed_base_network_ends_with_the_same_bits(smoke, tmp_path, monkeypa
     whole, expected = pretraining.base_network(base, train, test, 0, folder=tmp_path / "a")
     monkeypatch.setattr(pretraining, "fit", partial(fit, checkpoint_every=5))
     with monkeypatch.context() as context:
-        killed_after(8, context, pretraining, "loss_of")
+        counted(context, pretraining, "loss_of", most=8)
         with pytest.raises(Killed):
             pretraining.base_network(base, train, test, 0, folder=tmp_path / "b")
     calls = counted(monkeypatch, pretraining, "loss_of")

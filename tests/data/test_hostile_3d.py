@@ -19,6 +19,7 @@ from scipy.io import loadmat, savemat
 from posebook.data import fixtures_3d, human36m, mpi_inf_3dhp, safe_pickle
 from posebook.data.records import ViewSequence
 
+# Spoiled numbers overflow in NumPy and SciPy, and small files are warned of; errors are the matter.
 pytestmark = pytest.mark.filterwarnings("ignore")
 MUTATIONS = int(os.environ.get("POSEBOOK_MUTATIONS", "24"))
 LONGEST = 20.0  # seconds for one spoiled file, on a slow and busy machine
