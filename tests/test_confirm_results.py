@@ -29,7 +29,7 @@ def files(tmp_path):
             "experiment": "table-3.1", "variant": "trans-reproj", "dataset": "embedded-views",
             "profile": "smoke", "seed": seed, "metrics": {"mpjpe_mm": 59.0}, "parameters": {},
             "data_digest": RUN["data_digest"], "code_digest": "sha256:" + digit * 64,
-            "modules": ["posebook.skeleton"], "device": "cpu", "steps": 1, "wall_seconds": 1.0,
+            "modules": ["posebook.geometry.skeleton"], "device": "cpu", "steps": 1, "wall_seconds": 1.0,
         }  # fmt: skip
         paths.append(results.write_result(tmp_path, record))
     return paths

@@ -14,7 +14,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import posebook
-from posebook import ablation, factorization, imitation, lifting, literal, video
+from posebook import factorization, lifting, video
+from posebook.factorization import imitation
+from posebook.lifting import ablation, literal
 
 
 @pytest.fixture
@@ -218,9 +220,9 @@ def test_the_graph_refuses_an_unknown_profile(root):
 
 def test_the_graph_of_an_official_data_set_has_its_chapters_alone(root):
     plan = dry_run(root, "profile=smoke", "dataset=penn-action").stdout
-    for experiment, variants in video.EXPERIMENTS.items():
+    for experiment, variants in video.rows.EXPERIMENTS.items():
         assert f"runs/penn-action/smoke/{experiment}/{variants[0]}--seed0.ipynb" in plan
-    assert "table-3.1" not in plan and "runs/smoke" not in plan and "posebook.literal" not in plan
+    assert "table-3.1" not in plan and "runs/smoke" not in plan and "posebook.lifting.literal" not in plan
     ended = dry_run(root, "profile=smoke", "dataset=pen-action")
     assert "there is no data set pen-action; there are " in ended.stdout + ended.stderr
 

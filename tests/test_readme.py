@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from posebook import lifting
-from posebook.data.rig import human36m_rig
+from posebook.data.recorded.rig import human36m_rig
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def test_the_picture_is_that_of_the_page(headline):
 
 def test_the_code_for_own_footage_runs(monkeypatch):
     """Two cameras, noise for joints, a tiny profile: the lines work as they are printed."""
-    smoke = {**lifting.PROFILES, "laptop": lifting.PROFILES["smoke"]}
+    smoke = {**lifting.rows.PROFILES, "laptop": lifting.rows.PROFILES["smoke"]}
     monkeypatch.setattr(lifting, "PROFILES", smoke)
     first, second = human36m_rig("S1")[:2]
     rng = np.random.default_rng(0)

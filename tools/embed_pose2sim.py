@@ -20,10 +20,10 @@ from scipy.sparse import lil_matrix
 from scipy.spatial.transform import Rotation
 from wheels import open_wheel, save_npz
 
-from posebook.camera import Camera
 from posebook.data.embedded import ASSETS
-from posebook.data.pose2sim import ASSET, FIT_FRAMES
-from posebook.skeleton import H36M
+from posebook.data.recorded.pose2sim import ASSET, FIT_FRAMES
+from posebook.geometry.camera import Camera
+from posebook.geometry.skeleton import H36M
 
 REQUIREMENT = "pose2sim==0.7.0"
 SHA256 = "12d42cdaf321ccf7a4d0f635f6e8042234d1e5a34bc2337929673dcbd327b64f"

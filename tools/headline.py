@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
+from posebook.results.statistics.compare import summary
 
-from posebook.results import read_rows, summary
-from posebook.thesis import printed
+from posebook.book.thesis import printed
+from posebook.results.records import read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"

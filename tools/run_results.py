@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from posebook.results import PROFILES
+from posebook.results.records import PROFILES
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from posebook.camera import relative, stack, to_tensor
 from posebook.data.records import ViewSequence
-from posebook.skeleton import H36M
+from posebook.geometry.camera import relative, stack, to_tensor
+from posebook.geometry.skeleton import H36M
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,11 @@ class Views:
     @property
     def device(self) -> torch.device:
         return self.X.device
+
+    def arrays(self) -> dict[str, Tensor]:
+        """Everything that training reads of them, by name."""
+        named = {name: getattr(self, name) for name in ("X", "w", "Y", "R", "t", "rig", "first")}
+        return {name: value for name, value in named.items() if value is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,16 +189,6 @@ def _camera_frame(sequences, device) -> Tensor | None:
 def _relative_tables(rigs) -> tuple[np.ndarray, np.ndarray]:
     R, center = (np.stack(part) for part in zip(*[stack(rig) for rig in rigs], strict=True))
     return relative(R[:, :, None], center[:, :, None], R[:, None], center[:, None])
-
-
-def epochs(views: Views, batch: int, generator: torch.Generator):
-    """Endless batches (B,) of instants: a new random order each epoch, the remainder dropped."""
-    if len(views) < batch:
-        raise ValueError(f"a batch of {batch} needs as many instants; the split has {len(views)}")
-    while True:
-        order = torch.randperm(len(views), generator=generator)
-        for at in range(0, len(order) - batch + 1, batch):
-            yield order[at : at + batch].to(views.device)
 
 
 def draw_views(views: Views, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from posebook.camera import Camera
-from posebook.skeleton import joint_set
+from posebook.geometry.camera import Camera
+from posebook.geometry.skeleton import joint_set
 
 
 @dataclass(frozen=True, eq=False)

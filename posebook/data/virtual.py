@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from posebook.camera import stack, to_tensor, virtual_rig
 from posebook.data.pairs import Views
 from posebook.data.records import ViewSequence
-from posebook.multiview import estimate_relative_pose, triangulate
+from posebook.geometry.camera import stack, to_tensor, virtual_rig
+from posebook.geometry.multiview import estimate_relative_pose, triangulate
 
 
 def triangulated(

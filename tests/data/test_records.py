@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from posebook.camera import Camera
 from posebook.data.records import ImageSet, VideoClip, ViewSequence, stack_views
+from posebook.geometry.camera import Camera
 
 T, V, J = 4, 3, 17
 

@@ -1,0 +1,198 @@
+"""The executable edition's command line: run rows, recompute tables, see whether numbers still
+hold.
+
+    python -m posebook list 3.1                        what there is
+    python -m posebook run table-3.1/trans-reproj      train and measure one row
+    python -m posebook results table-3.1               all runs behind a table, with Snakemake
+    python -m posebook confirm                         do the published numbers still hold?
+    python -m posebook check human36m                  is an official data set complete?
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from posebook.results.records import PROFILES
+
+PROFILE_HELP = "how large: smoke (seconds), laptop (published), gpu, paper"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status. What is refused is said in one sentence."""
+    wanted = _parser().parse_args(arguments)
+    try:
+        return wanted.command(wanted) or 0
+    except (ValueError, OSError, RuntimeError) as problem:
+        print(f"Cannot {wanted.name}: {str(problem).rstrip('.')}.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped; the same command goes on where it was.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m posebook", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
+
+    def add(name: str, function, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=function.__doc__)
+        command.set_defaults(command=function)
+        return command
+
+    def add_names(command: argparse.ArgumentParser) -> None:
+        text = "a table, a figure, an experiment or a row (default: all), such as 3.1 or table-3.1"
+        command.add_argument("names", nargs="*", metavar="NAME", help=text)
+
+    def add_profile(command: argparse.ArgumentParser, default: str = "laptop") -> None:
+        command.add_argument("--profile", choices=PROFILES, default=default, help=PROFILE_HELP)
+
+    command = add("list", _list, "the rows of tables and figures, and how often they are run")
+    add_names(command)
+    add_profile(command)
+
+    command = add("run", _run, "train and measure one row")
+    command.add_argument("row", help='"experiment/variant", such as table-3.1/trans-reproj')
+    add_profile(command)
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--dataset", default="", help="default: the embedded data")
+    command.add_argument("--device", default="", help="default: the card if there is one, else cpu")
+    command.add_argument("--out", type=Path, help="folder for the result; default: book/results")
+
+    command = add("results", _results, "compute the published numbers of tables, figures or rows")
+    add_names(command)
+    add_profile(command)
+    command.add_argument("--dataset", default="", help="default: the embedded data")
+    command.add_argument("--seeds", type=int, default=3, help="runs of each row (default: 3)")
+    command.add_argument("--jobs", type=int, default=2, help="runs side by side (default: 2)")
+    command.add_argument("--again", action="store_true", help="also what is finished")
+
+    command = add("draw", _draw, "file what pages draw from trained rows, or time the networks")
+    command.add_argument("what", help="figure-3.5, figure-4.4, conditions or runtime")
+    add_profile(command)
+    command.add_argument("--out", type=Path, help="folder for the results; default: book/results")
+    command.add_argument("--size", help="of runtime's networks: thesis (default), laptop or smoke")
+    command.add_argument("--rounds", type=int, help="of runtime (default: 5)")
+    command.add_argument("--device", help="of runtime (default: cpu)")
+
+    command = add("confirm", _confirm, "repeat the first steps of published rows with today's code")
+    add_names(command)
+    add_profile(command)
+    command.add_argument("--jobs", type=int, default=2, help="processes side by side (default: 2)")
+    text = "write the traces anew; only from the code that made the records"
+    command.add_argument("--trace", action="store_true", help=text)
+
+    command = add("check", _check, "say what is in a folder of an official data set")
+    command.add_argument("dataset", help="human36m, mpi-inf-3dhp, jhmdb, penn-action or mpii")
+    command.add_argument("folder", type=Path, nargs="?", help="default: where the book looks")
+    command.add_argument("--sheet", type=Path, help="write samples to look at into this PNG file")
+    return parser
+
+
+def _full_names(names: list[str]) -> list[str]:
+    """ "3.1" is Table 3.1 or Figure 3.1, whichever there is."""
+    from posebook.experiments import catalogue
+
+    known = {row.experiment for row in catalogue.rows().values()}
+    known |= {*catalogue.ALSO_SHOWN, *catalogue.DRAWN}
+    found = []
+    for name in names:
+        full = [f"{kind}-{name}" for kind in ("table", "figure") if f"{kind}-{name}" in known]
+        found += full if name not in known and full else [name]
+    return found
+
+
+def _list(wanted) -> None:
+    """Rows, whether their results are there, and what is known of them."""
+    from posebook.experiments import catalogue
+    from posebook.results import read_rows
+
+    chosen, drawn = catalogue.select(_full_names(wanted.names))
+    runs = read_rows(wanted.profile, chosen)
+    for name, row in chosen.items():
+        states = runs[runs["variant"] == name]["state"].tolist()
+        seeds = "one seed" if row.seeds == 1 else "every seed"
+        there = f"{len(states)} runs" + (", moved: run again" if "moved" in states else "")
+        print(f"{name:58} {seeds:12} {there if states else 'not run'}")
+    for name in drawn:
+        print(f"{name:58} {'drawn':12} python -m posebook draw {name}")
+
+
+def _run(wanted) -> None:
+    """Train and measure one row of the catalogue, and file its result. A killed run goes on."""
+    import torch
+
+    from posebook import results
+    from posebook.experiments.run import run
+
+    device = wanted.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    out = wanted.out or results.results_folder()
+    _refuse_unwritable(out)
+    if device == "cpu":
+        torch.set_num_threads(2 if wanted.row.startswith("base-network/") else 1)
+    _, record = run(
+        wanted.row, wanted.profile, wanted.seed, dataset=wanted.dataset, device=device, keep=True
+    )
+    print("written:", results.write_result(out, record))
+
+
+def _results(wanted) -> int:
+    """Walk the graph of runs behind tables, figures or rows; finished ones are not repeated."""
+    from posebook.experiments.graph import walk
+
+    return walk(
+        _full_names(wanted.names), wanted.profile, wanted.seeds, wanted.jobs, wanted.dataset,
+        again=wanted.again,
+    )  # fmt: skip
+
+
+def _draw(wanted) -> None:
+    """File what pages draw and count from what trained rows left under runs/."""
+    from posebook import results
+    from posebook.experiments.drawn import draw
+
+    out = wanted.out or results.results_folder()
+    _refuse_unwritable(out)
+    options = {name: getattr(wanted, name) for name in ("size", "rounds", "device")}
+    given = {name: value for name, value in options.items() if value is not None}
+    if given and wanted.what != "runtime":
+        raise ValueError(f"--{', --'.join(given)} belong to runtime, not to {wanted.what}")
+    for path in draw(wanted.what, wanted.profile, out, **given):
+        print("written:", path)
+
+
+def _confirm(wanted) -> int:
+    """Repeat the first twenty steps of published rows, and note which numbers still hold."""
+    from posebook.experiments.confirm import confirm_all
+
+    return confirm_all(_full_names(wanted.names), wanted.profile, wanted.jobs, wanted.trace)
+
+
+def _check(wanted) -> int:
+    """Say what is in a folder of an official data set, and what to do about what is wrong.
+
+    Exit status: 0 all as it should be, 1 something is missing or wrong, 2 nothing was checked.
+    """
+    from posebook.data.official.check import check_and_say
+
+    return check_and_say(wanted.dataset, wanted.folder, wanted.sheet)
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Refuse a folder before the work and not after it."""
+    from tempfile import TemporaryFile
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"{folder} cannot be written ({error.strerror}); choose another with --out"
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the pages print and draw: tables, figures, the thesis' own numbers."""

@@ -1,0 +1,240 @@
+"""Drawings: one function each, on axes that the caller makes.
+
+Left limbs are blue, right limbs orange, the middle dark: colours that every kind of colour vision
+tells apart (Okabe and Ito), so that a mirrored body is seen at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import hsv_to_rgb
+from matplotlib.ticker import LogLocator, MultipleLocator, NullFormatter
+from mpl_toolkits.mplot3d import Axes3D
+
+from posebook.geometry.camera import Camera
+from posebook.geometry.skeleton import H36M, JointSet
+
+LEFT, RIGHT, MIDDLE = "#0072B2", "#D55E00", "#404040"
+CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#404040")
+_LINES = ("-", "--", ":", "-.")
+
+
+def use_style() -> None:
+    """Set the book's look for all figures that follow: small, without a frame, readable colours."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (6.0, 3.4),
+            "figure.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "font.size": 9,
+            "axes.prop_cycle": plt.cycler(color=CYCLE),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.alpha": 0.25,
+            "lines.linewidth": 1.6,
+            "legend.frameon": False,
+        }
+    )
+
+
+def plot_pose_3d(
+    ax: Axes3D,
+    joints: np.ndarray,
+    joint_set: JointSet = H36M,
+    frame: str = "world",
+    limits: np.ndarray | None = None,
+    **line,
+) -> None:
+    """Draw a skeleton (J, 3) in metres, with the same scale along all axes.
+
+    Args:
+        frame: "world" (z up) or "camera" (y down, z away from the camera), which is turned upright
+            for display.
+        limits: (N, 3) points, in the same frame, that shall be in view: give the same ones to
+            pictures that are compared. Default: the joints.
+        line: passed on to each bone's line, such as ``alpha=0.4`` or ``linestyle=":"``.
+    """
+    joints = _checked(joints, joint_set, 3)
+    shown = joints if limits is None else np.asarray(limits, dtype=float)
+    joints, shown = _upright(joints, frame), _upright(shown, frame)
+    for parent, child in joint_set.bones:
+        bone = joints[[parent, child]]
+        ax.plot(*bone.T, **{"color": side_color(joint_set.names[child]), "linewidth": 2, **line})
+    _equal_axes(ax, shown)
+    names = ("x", "y", "z") if frame == "world" else ("x", "depth", "up")
+    ax.set(**{f"{axis}label": f"{name} (m)" for axis, name in zip("xyz", names, strict=True)})
+
+
+def plot_pose_2d(
+    ax: Axes,
+    joints: np.ndarray,
+    confidence: np.ndarray | None = None,
+    joint_set: JointSet = H36M,
+    **line,
+) -> None:
+    """Draw a skeleton (J, 2) in pixels or rays, y down as in the picture.
+
+    Args:
+        confidence: (J,) in [0, 1]; a joint is drawn the fainter and a bone the thinner, the less
+            it is trusted.
+        line: passed on to each bone's line.
+    """
+    joints = _checked(joints, joint_set, 2)
+    trust = np.ones(len(joints)) if confidence is None else np.clip(confidence, 0, 1)
+    if trust.shape != (len(joints),):
+        raise ValueError(f"confidence must be ({len(joints)},), got {trust.shape}")
+    for parent, child in joint_set.bones:
+        bone, sure = joints[[parent, child]], min(trust[parent], trust[child])
+        look = {"color": side_color(joint_set.names[child]), "linewidth": 0.5 + 1.5 * sure, **line}
+        ax.plot(*bone.T, **look)
+    colors = [side_color(name) for name in joint_set.names]
+    ax.scatter(*joints.T, s=14, c=colors, alpha=0.15 + 0.85 * trust, zorder=3)
+    ax.set_aspect("equal")
+    if not ax.yaxis_inverted():
+        ax.invert_yaxis()
+
+
+def plot_curves(
+    ax: Axes,
+    curves: Mapping[str, Sequence],
+    xlabel: str = "step",
+    ylabel: str = "",
+    log: bool = False,
+) -> None:
+    """Draw named curves, each a list of [step, value] as result files hold them.
+
+    Lines differ in colour and in pattern, so that they can be told apart in grey. Curves of the
+    same name with a ``#`` and a seed behind it, "reproj#0" and "reproj#1", share both and one
+    entry of the legend. A value of None leaves a gap.
+    """
+    order = list(dict.fromkeys(name.split("#")[0] for name in curves))
+    labelled = set()
+    for name, points in curves.items():
+        title = name.split("#")[0]
+        place = order.index(title)
+        label = None if title in labelled else title
+        labelled.add(title)
+        steps, values = np.array(points, dtype=float).reshape(-1, 2).T
+        look = {"color": CYCLE[place % len(CYCLE)], "linestyle": _LINES[place % len(_LINES)]}
+        ax.plot(steps, values, label=label, **look)
+    ax.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
+    ax.legend()
+
+
+def plot_seeds(
+    ax: Axes, runs: pd.DataFrame, rows: Mapping[str, str], metric: str, log: bool = False
+) -> None:
+    """Draw every run of some table rows: a line a row, a dot a seed, a bar at their mean.
+
+    Args:
+        runs: as from `posebook.results.records.read_rows`.
+        rows: title -> name in the column `variant`, from top to bottom.
+    """
+    for place, row in enumerate(rows.values()):
+        mine = runs[runs["variant"] == row]
+        values = mine[metric].dropna().to_numpy(float) if metric in mine else np.empty(0)
+        color = CYCLE[place % len(CYCLE)]
+        if len(values):
+            ax.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=color, linewidth=2)
+        ax.plot(values, np.full(len(values), place), "o", color=color, markersize=5, alpha=0.7)
+    ax.set(yticks=range(len(rows)), yticklabels=list(rows), ylim=(len(rows) - 0.5, -0.5))
+    if log:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def plot_cameras(ax: Axes3D, cameras: Sequence[Camera], depth: float = 0.6, **line) -> None:
+    """Draw cameras in the world (metres): a pyramid each, from the centre through the picture.
+
+    Args:
+        depth: metres from the centre to the drawn picture.
+        line: passed on to the pyramid's lines.
+    """
+    for number, camera in enumerate(cameras):
+        corners = _picture_corners(camera, depth)
+        look = {"color": CYCLE[number % len(CYCLE)], "linewidth": 1, **line}
+        for corner in corners:
+            ax.plot(*np.stack([camera.center, corner]).T, **look)
+        ax.plot(*corners[[0, 1, 2, 3, 0]].T, **look)
+        ax.text(*camera.center, camera.name, fontsize=7)
+    _equal_axes(ax, np.concatenate([[c.center for c in cameras], _drawn_points(ax)]))
+    ax.set(xlabel="x (m)", ylabel="y (m)", zlabel="z (m)")
+
+
+def motion_colors(field: np.ndarray, top: float) -> np.ndarray:
+    """Colours (h, w, 3) in [0, 1] of a field (2, h, w), x before y: hue is direction.
+
+    White is no motion, and full colour a motion of length `top` or more (after Baker et al. 2011).
+    """
+    x, y = np.asarray(field, dtype=float)
+    hue = (np.arctan2(y, x) / (2 * np.pi)) % 1
+    strength = np.clip(np.hypot(x, y) / max(top, 1e-12), 0, 1)
+    return hsv_to_rgb(np.stack([hue, strength, np.ones_like(hue)], axis=-1))
+
+
+def plot_color_wheel(ax: Axes, top: float, unit: str = "cells") -> None:
+    """The key to `motion_colors`: a disc whose rim is a motion of length `top`, y down."""
+    y, x = np.mgrid[-1:1:101j, -1:1:101j]
+    disc = motion_colors(np.stack([x, y]), 1.0)
+    ax.imshow(np.where((np.hypot(x, y) <= 1)[..., None], disc, 1.0))
+    ax.set(title=f"radius {top:.2g} {unit}", aspect="equal")
+    ax.axis("off")
+
+
+def side_color(name: str) -> str:
+    """Colour of a joint by its name: left, right or middle."""
+    if name[:1] in "LR" and name[1:2].isupper():
+        return LEFT if name[0] == "L" else RIGHT
+    return MIDDLE
+
+
+def _picture_corners(camera: Camera, depth: float) -> np.ndarray:
+    """World positions (4, 3) of the picture's corners, `depth` metres in front of the camera."""
+    w, h = camera.resolution
+    pixels = np.array([[0, 0], [w, 0], [w, h], [0, h]], dtype=float)
+    rays = (pixels - camera.principal) / camera.focal
+    return camera.to_world(depth * np.column_stack([rays, np.ones(4)]))
+
+
+def _upright(points: np.ndarray, frame: str) -> np.ndarray:
+    if frame == "world":
+        return points
+    if frame == "camera":
+        return np.stack([points[:, 0], points[:, 2], -points[:, 1]], axis=-1)
+    raise ValueError(f"frame must be 'world' or 'camera', not {frame!r}")
+
+
+def _equal_axes(ax: Axes3D, points: np.ndarray) -> None:
+    """The same metres an inch, and the same ticks, along all axes; no side shorter than half."""
+    low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
+    middle, half = (low + high) / 2, (high - low) / 2
+    half = 1.05 * np.maximum(half, max(half.max() / 2, 1e-3))
+    step = next((step for step in (0.1, 0.25, 0.5, 1, 2, 5) if step >= half.max() / 3), 10)
+    for axis, m, h in zip((ax.xaxis, ax.yaxis, ax.zaxis), middle, half, strict=True):
+        axis.axes.set(**{f"{axis.axis_name}lim": (m - h, m + h)})
+        axis.set_major_locator(MultipleLocator(step))
+    ax.set_aspect("equal", adjustable="box")
+
+
+def _drawn_points(ax: Axes3D) -> np.ndarray:
+    """All points (N, 3) of the lines that the axes already hold."""
+    lines = [np.stack(line.get_data_3d(), axis=-1) for line in ax.lines]
+    return np.concatenate(lines) if lines else np.empty((0, 3))
+
+
+def _checked(joints: np.ndarray, joint_set: JointSet, dimensions: int) -> np.ndarray:
+    joints = np.asarray(joints, dtype=float)
+    if joints.shape != (len(joint_set), dimensions):
+        raise ValueError(
+            f"a pose of {joint_set.name} must be ({len(joint_set)}, {dimensions}), "
+            f"got {joints.shape}"
+        )
+    return joints

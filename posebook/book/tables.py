@@ -1,0 +1,131 @@
+"""Tables as the pages show them: numbered, with the spread over seeds, and open about gaps.
+
+Everything is returned as MyST text, for `IPython.display.Markdown`. A row is named
+"experiment/variant", as in `posebook.results.records.read_rows`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from posebook.book.thesis import printed
+from posebook.results.records import read_rows
+from posebook.results.statistics import METRICS, SEEDS_FOR_A_VERDICT, Gap, summary
+
+NOT_RUN = "not run"
+PUBLISHED = ("laptop", "gpu", "paper")
+_NBSP = "\u00a0"  # an interval is not broken over two lines
+
+
+def numbered(
+    title: str, name: str, header: Sequence[str], rows: Iterable[Sequence], align: str = ""
+) -> str:
+    """A table with a number and the label `name`.
+
+    align: "l" or "r" for each column; default: the first column left, the others right.
+    Raises ValueError if a row or `align` does not fit the header.
+    """
+    align = align or "l" + "r" * (len(header) - 1)
+    rule = [{"l": "---", "r": "---:"}[side] for side in align]
+    lines = [header, rule, *rows]
+    if any(len(line) != len(header) for line in lines):
+        raise ValueError(f"table {name!r}: every row must have {len(header)} cells, as its header")
+    body = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    # A fence of backticks must not have any in its title.
+    return f"~~~{{table}} {title}\n:name: {name}\n\n{body}\n~~~"
+
+
+def published(
+    rows: Iterable[str], folder: str | None = None, profiles: Sequence[str] = PUBLISHED
+) -> dict[str, pd.DataFrame]:
+    """The runs of `rows` by profile, where a profile has any; the first one in any case."""
+    rows = list(rows)
+    runs = {profile: read_rows(profile, rows, folder) for profile in profiles}
+    return {p: frame for p, frame in runs.items() if len(frame) or p == profiles[0]}
+
+
+def value(runs: pd.DataFrame, row: str, metric: str, digits: int = 1) -> str:
+    """A row's mean with the half-width of its 95 % interval over seeds, "59.0 ± 0.4".
+
+    One seed has no interval and says so; a row whose code has changed since is marked.
+    """
+    mine = runs[runs["variant"] == row]
+    if metric not in mine or not mine[metric].notna().any():
+        return NOT_RUN
+    spread = summary(mine, metric).loc[row]
+    text = f"{spread['mean']:,.{digits}f}"
+    half = f"{_NBSP}±{_NBSP}{spread['high'] - spread['mean']:,.{digits}f}"
+    text += half if spread["n"] > 1 else f" (1{_NBSP}seed)"
+    return text + (" (stale)" if mine["stale"].any() else "")
+
+
+def mean(runs: pd.DataFrame, row: str, metric: str) -> float:
+    """A row's mean over seeds, NaN where there is none: for prose that a page computes."""
+    mine = runs[runs["variant"] == row]
+    return float(mine[metric].mean()) if metric in mine and len(mine) else math.nan
+
+
+def signed(number: float, digits: int = 1) -> str:
+    """A number with its sign, "−47.6" or "+0.8"."""
+    return f"{number:+,.{digits}f}".replace("-", "−")
+
+
+def interval(gap: Gap, digits: int = 1, sign: bool = True) -> str:
+    """A gap (or, without `sign`, a ratio) with its 95 % interval, "−47.6 [−50.1, −45.1]"."""
+    if gap.n == 0:
+        return NOT_RUN
+    show = signed if sign else (lambda number, places: f"{number:,.{places}f}")
+    if math.isnan(gap.low):
+        return f"{show(gap.mean, digits)} (no interval yet)"
+    return f"{show(gap.mean, digits)} [{show(gap.low, digits)},{_NBSP}{show(gap.high, digits)}]"
+
+
+def beside_the_thesis(
+    table: str, rows: Mapping[str, str], metrics: Sequence[str], runs: Mapping[str, pd.DataFrame]
+) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table that sets ours beside the printed numbers.
+
+    Args:
+        table: the thesis' table, "table-3.1".
+        rows: title -> "experiment/variant". The thesis' number is that of the variant.
+        runs: by profile, as from `published`; each profile has a column a metric.
+    """
+    title = {p: "ours" if len(runs) == 1 else f"ours, `{p}`" for p in runs}
+    header = ["row"]
+    for metric in metrics:
+        header += [f"{METRICS[metric].title}, thesis", *(title[p] for p in runs)]
+    lines = []
+    for name, row in rows.items():
+        line = [name]
+        for metric in metrics:
+            theirs = printed(table, row.partition("/")[2], metric)
+            line += ["–" if theirs is None else f"{theirs:.1f}"]
+            line += [value(frame, row, metric) for frame in runs.values()]
+        lines.append([*line, " / ".join(str(seeds(frame, row)) for frame in runs.values())])
+    return [*header, "seeds"], lines
+
+
+def seeds(runs: pd.DataFrame, row: str) -> int:
+    """How many runs a row has."""
+    return int((runs["variant"] == row).sum())
+
+
+def to_compute(
+    runs: Mapping[str, pd.DataFrame], rows: Iterable[str], wanted: int = SEEDS_FOR_A_VERDICT
+) -> str:
+    """One sentence a profile on what is missing or stale and the command for it; or nothing."""
+    rows = list(rows)
+    said = []
+    for profile, frame in runs.items():
+        short = [f"`{row}` ({n} of {wanted} seeds)" for row in rows
+                 if (n := seeds(frame, row)) < wanted]  # fmt: skip
+        old = [f"`{row}`" for row in rows if frame[frame["variant"] == row]["stale"].any()]
+        parts = [f"not run yet: {', '.join(short)}"] * bool(short)
+        parts += [f"computed by code that has changed since: {', '.join(old)}"] * bool(old)
+        if parts:
+            command = f"`make results PROFILE={profile}`"
+            said.append(f"*Profile `{profile}`, {'; '.join(parts)}.* {command} computes them.")
+    return "\n\n".join(said)

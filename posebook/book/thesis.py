@@ -1,0 +1,98 @@
+"""The thesis' own numbers and claims, as data under book/thesis, and what our runs say to them."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from posebook.results.records import read_rows
+from posebook.results.statistics import METRICS, Gap, compare, verdict
+
+FOLDER = Path(__file__).resolve().parents[2] / "book" / "thesis"
+
+
+class Claim(NamedTuple):
+    """One gap that the thesis claims: `better` beats `worse` in `metric` of `experiment`.
+
+    A variant that was run for another experiment is named with it: "table-3.1/trans-reproj".
+    thesis_gap: better - worse as printed, None where the thesis gives no number.
+    """
+
+    id: str
+    chapter: int
+    text: str
+    where: str
+    experiment: str
+    metric: str
+    better: str
+    worse: str
+    thesis_gap: float | None
+    note: str = ""
+
+    @property
+    def expected_sign(self) -> int:
+        """Sign of better - worse if the claim holds."""
+        return -1 if METRICS[self.metric].lower_is_better else 1
+
+    @property
+    def rows(self) -> tuple[str, str]:
+        """`better` and `worse` as "experiment/variant"."""
+        return tuple(
+            name if "/" in name else f"{self.experiment}/{name}"
+            for name in (self.better, self.worse)
+        )
+
+
+class Finding(NamedTuple):
+    """Our answer to a claim: the gap better - worse, the verdict, whether a run is out of date."""
+
+    gap: Gap
+    verdict: str
+    stale: bool
+
+
+@cache
+def read_tables() -> dict[str, dict]:
+    """The printed tables by name ("table-3.1"); see the head of book/thesis/tables.yml."""
+    return _read("tables.yml")
+
+
+@cache
+def read_claims() -> tuple[Claim, ...]:
+    """The thesis' claims in the order of its chapters."""
+    return tuple(Claim(**entry) for entry in _read("claims.yml"))
+
+
+def printed(table: str, variant: str, metric: str) -> float | None:
+    """What the thesis prints for one of our variants, or None where it prints nothing.
+
+    Raises:
+        ValueError: the thesis has no such table.
+    """
+    tables = read_tables()
+    if table not in tables:
+        raise ValueError(f"the thesis has no {table!r}; it has {', '.join(tables)}")
+    for row in tables[table]["rows"]:
+        if row.get("variant") == variant:
+            return row["metrics"].get(metric)
+    return None
+
+
+def judge(claim: Claim, profile: str, folder: str | os.PathLike | None = None) -> Finding:
+    """Set a claim against the results of one profile; `folder` as in `read_results`."""
+    runs = read_rows(profile, claim.rows, folder)
+    gap = compare(runs, *claim.rows, claim.metric)
+    return Finding(gap, verdict(gap, claim.expected_sign), bool(runs["stale"].any()))
+
+
+def _read(name: str):
+    path = FOLDER / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: it is part of the repository, so run posebook from a clone"
+        )
+    return yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""File formats: MATLAB, pickles that cannot run code, pictures and videos."""

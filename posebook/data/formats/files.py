@@ -1,0 +1,98 @@
+"""Folders, JSON and picture files of official data sets, read so that a fault is one sentence."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from posebook.data.official.report import Report
+
+
+def names_in(folder: Path) -> list[str]:
+    """Sorted names in a folder, hidden ones left out.
+
+    Raises FileNotFoundError if there is none and ValueError if two names differ in case only: on
+    another machine these are one file, and which of both is read would depend on luck.
+    """
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError as problem:
+        if folder.is_symlink():
+            raise FileNotFoundError(
+                f"{folder} is a link to {os.readlink(folder)}, which is not there; link it anew"
+            ) from None
+        raise FileNotFoundError(f"there is no folder {folder} ({problem.strerror})") from None
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            raise ValueError(
+                f"{folder} holds {other} and {name}, which differ in case only; keep the one that "
+                "the official archive has"
+            )
+    return names
+
+
+def numbered_pictures(folder: Path, pattern: str, count: int, remedy: str) -> tuple[Path, ...]:
+    """The pictures 1 to `count` in a folder, named by `pattern`, such as "{:06d}.jpg".
+
+    Only names are looked at. Raises FileNotFoundError that says how many there are if one of them
+    is missing, and ValueError if there are more than the labels know.
+    """
+    there = set(names_in(folder))
+    wanted = [pattern.format(number) for number in range(1, count + 1)]
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder} lacks {missing[0]}: the labels know {count} pictures, {len(missing)} of "
+            f"them are not there; {remedy}"
+        )
+    if pattern.format(count + 1) in there:
+        raise ValueError(
+            f"{folder} has a picture {pattern.format(count + 1)} and the labels end at {count}: "
+            f"labels and pictures are of different clips; {remedy}"
+        )
+    return tuple(folder / name for name in wanted)
+
+
+def read_bytes(path: Path, remedy: str) -> bytes:
+    """The bytes of a file; OSError with the remedy if there is none that may be read."""
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise OSError(f"{path} cannot be read ({problem.strerror}); {remedy}") from None
+
+
+def read_json(path: Path, remedy: str) -> Any:
+    """The content of a JSON file; ValueError with the remedy if it is none."""
+    content = read_bytes(path, remedy)
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as problem:
+        reason = str(problem).splitlines()[0][:120]
+        raise ValueError(f"{path} is no JSON or cut short ({reason}); {remedy}") from None
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture, from its first bytes; ValueError if it is no picture."""
+    try:
+        with Image.open(path) as picture:
+            return picture.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
+        reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise ValueError(f"{path}: cannot be read as a picture ({reason})") from None
+
+
+def report_errors(report: Report, errors: Sequence[Exception], most: int = 8) -> None:
+    """Add errors to a report: what is wrong before the first semicolon, the remedy behind it.
+
+    Of many only the first few are told, and how many more there are: usually it is one fault.
+    """
+    for problem in errors[:most]:
+        what, _, remedy = str(problem).partition("; ")
+        report.problem(what, remedy or "unpack the official archive anew")
+    if len(errors) > most:
+        report.problem(f"{len(errors) - most} more files are wrong", "mend these first")

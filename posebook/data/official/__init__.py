@@ -1,0 +1,1 @@
+"""Official data sets, read from files that the reader holds, and their checks."""

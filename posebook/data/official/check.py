@@ -1,0 +1,33 @@
+"""Say what is in a folder of an official data set, and what to do about what is wrong with it.
+
+    python -m posebook check human36m                       in data/human36m
+    python -m posebook check jhmdb /disk/JHMDB --sheet samples.png
+"""
+
+import importlib
+from pathlib import Path
+
+from posebook.data.official.folders import data_folder
+from posebook.data.official.report import Report, write_sheet
+
+
+def check(name: str, folder: Path) -> Report:
+    """The report of the data set's own module, which is imported only here."""
+    return importlib.import_module(f"posebook.data.official.{name.replace('-', '_')}").check(folder)
+
+
+def check_and_say(name: str, folder: Path | None = None, sheet: Path | None = None) -> int:
+    """Print the report of a data set; returns 0 if all is as it should be, else 1.
+
+    folder: default where the book looks. sheet: a PNG file for samples to look at.
+    Raises ValueError for an unknown data set, FileNotFoundError where there is no such folder.
+    """
+    folder = folder or data_folder(name)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    report = check(name, folder)
+    print(report)
+    if sheet:
+        write_sheet(report, sheet)
+        print("written:", sheet)
+    return report.status

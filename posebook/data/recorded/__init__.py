@@ -1,0 +1,1 @@
+"""Embedded views: recorded motion on other bodies, seen by simulated cameras and detectors."""

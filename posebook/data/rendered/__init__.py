@@ -1,0 +1,1 @@
+"""Embedded video: modelled people in surroundings, rendered."""

@@ -1,0 +1,91 @@
+"""Records by the name of a data set, embedded or official: what chapters 2 to 4 are trained on.
+
+Where the official ones lie says `posebook.data.official.folders`; what must lie there, the module
+of each. That is imported only where it is wanted.
+"""
+
+import importlib
+
+from posebook.data.official.folders import data_folder
+from posebook.data.recorded.views import SOURCE as EMBEDDED_VIEWS
+from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.data.records import ImageSet, VideoClip, ViewSequence
+from posebook.data.rendered import clips as embedded_clips
+from posebook.data.rendered.store import SIZES
+from posebook.data.rendered.store import SOURCE as EMBEDDED_VIDEO
+from posebook.data.virtual import add_virtual_views
+
+OFFICIAL_VIEWS = ("human36m", "human36m-gt", "mpi-inf-3dhp")
+OFFICIAL_CLIPS = {"sub-jhmdb": "jhmdb", "penn-action": "penn-action"}  # name: folder
+OFFICIAL_STILLS = "mpii"  # pre-train the base network, whatever the clips
+
+
+def load_views(
+    dataset: str,
+    size: ViewsSize,
+    split: str = "subjects",
+    noise: str = "full",
+    views: str = "real",
+) -> tuple[list[ViewSequence], list[ViewSequence]]:
+    """Training and test sequences of a data set of synchronised views.
+
+    dataset: "embedded-views", of this `size`, `split` and `noise`; "human36m" (detected 2D),
+    "human36m-gt" or "mpi-inf-3dhp". views: as in `posebook.lifting.rows.Variant`.
+    Raises FileNotFoundError or ValueError with the remedy if files are missing or wrong.
+    """
+    if dataset == EMBEDDED_VIEWS:
+        train, test = make_views(size, split, noise)
+    else:
+        train, test = _official_views(dataset)
+    if views != "real":
+        train = [add_virtual_views(s, from_truth=views == "virtual") for s in train]
+    return train, test
+
+
+def _official_views(dataset: str) -> tuple[list[ViewSequence], list[ViewSequence]]:
+    if dataset in ("human36m", "human36m-gt"):
+        module = _module("human36m")
+        detections = "gt" if dataset == "human36m-gt" else module.CPN
+        return module.load_views(data_folder("human36m"), detections)
+    if dataset == "mpi-inf-3dhp":
+        return _module(dataset).load_views(data_folder(dataset))
+    known = ", ".join((EMBEDDED_VIEWS, *OFFICIAL_VIEWS))
+    raise ValueError(f"{dataset!r} is no data set of views; known: {known}")
+
+
+def load_clips(
+    dataset: str, size: str, joints: str = "jhmdb15", split: int = 1
+) -> tuple[list[VideoClip], list[VideoClip]]:
+    """Training and test clips of a split of "embedded-video", "sub-jhmdb" or "penn-action".
+
+    size, joints: of the embedded clips; the official ones have their own. Raises as `load_views`.
+    """
+    if dataset == EMBEDDED_VIDEO:
+        return embedded_clips.make_clips(SIZES[size], joints, split)
+    folder = _folder_of_clips(dataset)
+    return _module(folder).load_clips(data_folder(folder), split)
+
+
+def load_stills(dataset: str, size: str) -> tuple[list[ImageSet], list[ImageSet]]:
+    """Training and test pictures of single people that go with a data set of clips.
+
+    With the official ones it is MPII's people, those for validation in the place of the test.
+    Raises as `load_views`.
+    """
+    if dataset == EMBEDDED_VIDEO:
+        return tuple([part] for part in embedded_clips.make_stills(SIZES[size], "jhmdb15"))
+    _folder_of_clips(dataset)
+    stills = _module(OFFICIAL_STILLS).load_stills(data_folder(OFFICIAL_STILLS))
+    return tuple([part] for part in stills)
+
+
+def _folder_of_clips(dataset: str) -> str:
+    if dataset not in OFFICIAL_CLIPS:
+        known = ", ".join((EMBEDDED_VIDEO, *OFFICIAL_CLIPS))
+        raise ValueError(f"{dataset!r} is no data set of clips; known: {known}")
+    return OFFICIAL_CLIPS[dataset]
+
+
+def _module(folder: str):
+    """Imported only where it is wanted: most readers have none of these data sets."""
+    return importlib.import_module(f"posebook.data.official.{folder.replace('-', '_')}")

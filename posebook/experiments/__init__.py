@@ -1,0 +1,1 @@
+"""What is run: the catalogue of all rows, the one path of a run, and whether numbers still hold."""

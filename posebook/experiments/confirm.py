@@ -1,0 +1,270 @@
+"""Validity by value: the first steps of published rows, repeated with today's code.
+
+A record carries a trace: the digests of its initial weights and of its first batches, the first
+twenty losses and gradient norms at its own schedule, and the metrics of the network after them. If
+today's code gives them again, the number is as good as new, however much the code has moved; if
+not, it must be run again. Training depends on data by value: the digest of the data is a part of
+it.
+
+A row of chapter 2 starts from a base network whose training takes twenty minutes; a trace starts
+from one that was trained for twenty steps.
+"""
+
+import json
+import math
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import torch
+from tqdm import tqdm
+
+from posebook import factorization, lifting, video
+from posebook.experiments import catalogue
+from posebook.experiments.run import outcome_of
+from posebook.paths import results_folder
+from posebook.results.checks import (
+    MOVED,
+    REPRODUCED,
+    Check,
+    digest_of,
+    name_of,
+    read_checks,
+    write_checks,
+)
+from posebook.results.provenance import commit, data_digest, device_name
+from posebook.results.records import read_result, write
+from posebook.training.trace import STEPS, recording
+
+LOSS_TOLERANCE = 1e-5  # relative; processors differ by 1e-6 over twenty steps, mutants by 1e-4
+METRIC_TOLERANCE = 2e-3  # relative
+POINTS = 0.2  # of a percentage: a joint may cross a threshold
+_PREPARE = {
+    "video": video.prepare,
+    "lifting": lifting.prepare,
+    "factorization": factorization.prepare,
+}
+
+
+@dataclass
+class Tracer:
+    """Makes traces of one profile, and each data set once for the rows that share it.
+
+    cache: an empty folder for what is made on the way (base networks of a few steps, features).
+    """
+
+    profile: str
+    cache: Path
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        self._key, self._data, self._stages = None, None, []
+
+    def trace(self, row: catalogue.Row, seed: int) -> dict:
+        """The trace of a row of the embedded data."""
+        dataset = catalogue.CHAPTERS[row.chapter].DATASETS[0]
+        with recording() as recorder:
+            data = self._prepared(row, seed, dataset, recorder)
+            outcome = outcome_of(
+                row, self.profile, seed, dataset, self.device, cache=self._cache_of(row), data=data
+            )
+        return {
+            "row": row.name,
+            "profile": self.profile,
+            "seed": seed,
+            "steps": STEPS,
+            "device": device_name(self.device),
+            "data_digest": data_digest(outcome.data),
+            "stages": recorder.stages,
+            "metrics": {name: float(value) for name, value in outcome.metrics.items()},
+        }
+
+    def _prepared(self, row: catalogue.Row, seed: int, dataset: str, recorder):
+        """The row's data, made now or found; what was trained for it belongs to every trace."""
+        key = (row.chapter, data_key(row, self.profile, seed))
+        if key != self._key:
+            self._data = None  # before the next one is made: both may not fit into memory
+            size, variant = catalogue.settings(row.chapter, self.profile, row.variant, dataset)
+            if row.chapter == "video":
+                prepare = video.prepare.prepare
+                self._data = prepare(size, variant, seed, dataset, self.device, self.cache)
+            else:
+                load = _PREPARE[row.chapter].load
+                self._data = load(size, variant, self.device, dataset)
+            self._key, self._stages = key, list(recorder.stages)
+        recorder.stages[:] = self._stages
+        return self._data
+
+    def _cache_of(self, row: catalogue.Row) -> Path | None:
+        return self.cache if row.chapter == "video" else None
+
+
+def data_key(row: catalogue.Row, profile: str, seed: int) -> tuple:
+    """Rows with the same key share their data; chapter 2's features differ from seed to seed."""
+    size, variant = catalogue.settings(row.chapter, profile, row.variant)
+    key = _PREPARE[row.chapter].data_key(size, variant)
+    return (*key, seed) if row.chapter == "video" else key
+
+
+def traces(profile: str, runs: list[tuple[catalogue.Row, int]], device: str = "cpu"):
+    """(row, seed, trace) of every run, in an order in which neighbours share their data."""
+    order = sorted(runs, key=lambda run: (run[0].chapter, str(data_key(run[0], profile, run[1]))))
+    with tempfile.TemporaryDirectory(prefix="posebook-") as folder:
+        tracer = Tracer(profile, Path(folder), device)
+        for row, seed in order:
+            yield row, seed, tracer.trace(row, seed)
+
+
+def compare(old: Mapping, new: Mapping, loss: float = LOSS_TOLERANCE) -> tuple[str, float]:
+    """What has moved from one trace to another, in words ("" for nothing), and by how much.
+
+    loss: the largest relative difference of losses and gradient norms that is none. The second
+    value is the largest one that was found; 0 means the same bits. A new metric is no difference.
+    """
+    for name in ("row", "seed", "steps"):
+        if old.get(name) != new[name]:
+            return f"the trace is of {name} {old.get(name)}, not {new[name]}", math.inf
+    if old["data_digest"] != new["data_digest"]:
+        return "the data", math.inf
+    if [s["name"] for s in old["stages"]] != [s["name"] for s in new["stages"]]:
+        return "the stages of training", math.inf
+    largest = 0.0
+    for before, after in zip(old["stages"], new["stages"], strict=True):
+        for name in ("batches", "weights"):
+            exact = name == "batches" or before is old["stages"][0]
+            if before[name] != after[name] and exact:
+                return f"the {name} of {after['name']}", math.inf
+        for name in ("loss", "gradient_norm"):
+            for step, (a, b) in enumerate(zip(before[name], after[name], strict=True)):
+                off = abs(a - b) / max(abs(a), abs(b), 1e-12)
+                largest = max(largest, off)
+                if off > (loss if name == "loss" else 10 * loss):
+                    return f"the {name.replace('_', ' ')} at step {step} of {after['name']}", off
+    for name, a in old["metrics"].items():
+        b = new["metrics"].get(name)
+        if b is None:
+            return f"the metric {name}, which is gone", math.inf
+        off = abs(a - b) / max(abs(a), abs(b), 1e-12)
+        near = abs(a - b) <= POINTS and any(word in name for word in ("pck", "auc", "share"))
+        if off > METRIC_TOLERANCE and not near:
+            return f"{name}, {a:.6g} before and {b:.6g} now", off
+        largest = max(largest, off)
+    return "", largest
+
+
+def check(path: Path, record: Mapping, new: Mapping) -> Check:
+    """What a new trace says of a record's file.
+
+    Raises ValueError if the record has no trace, or half of one.
+    """
+    old = record.get("trace")
+    row = f"{record['experiment']}/{record['variant']}"
+    if not old:
+        raise ValueError(
+            f"{path} has no trace; make it with `python -m posebook confirm {row} --trace`, from "
+            "the commit that made the record"
+        )
+    if any(len(stage["loss"]) != len(stage["gradient_norm"]) for stage in old["stages"]) or (
+        not old["stages"] or "metrics" not in old
+    ):
+        raise ValueError(
+            f"{path}: the trace is cut short; make it again with "
+            f"`python -m posebook confirm {row} --trace`"
+        )
+    why, difference = compare(old, new)
+    verdict = MOVED if why else REPRODUCED
+    found = round(difference, 12) if math.isfinite(difference) else -1.0
+    return Check(digest_of(path), verdict, commit(), new["device"], found, why)
+
+
+def out_of_date(record: Mapping) -> str:
+    """What of a row or a profile has changed since a record was made, in words; "" for nothing."""
+    row = catalogue.find(f"{record['experiment']}/{record['variant']}")
+    size, variant = catalogue.settings(
+        row.chapter, record["profile"], row.variant, record["dataset"]
+    )
+    for now in (variant, size):
+        for name, value in _plain(now).items():
+            then = record["parameters"].get(name, value)
+            if then != value:
+                return f"{name} was {then} and is {value}"
+    return ""
+
+
+def _plain(settings) -> dict:
+    """A settings' fields as JSON gives them back."""
+    return json.loads(json.dumps(asdict(settings)))
+
+
+def published(profile: str, names: list[str]) -> dict[tuple[str, int], Path]:
+    """(row, seed) -> file of the published runs of some tables, figures or rows (none: all)."""
+    chosen, _ = catalogue.select(names)
+    folder = results_folder() / profile
+    return {
+        (row.name, int(path.stem.rpartition("seed")[2])): path
+        for row in chosen.values()
+        for path in sorted((folder / row.experiment).glob(f"{row.variant}--seed*.json"))
+    }
+
+
+def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: bool = False) -> int:
+    """Hold today's code against published rows and note what was found; returns the exit status.
+
+    write_traces: write each record's trace anew instead. Raises ValueError where nothing that is
+    asked for is published.
+    """
+    wanted = published(profile, names)
+    if not wanted:
+        raise ValueError(f"no result of {', '.join(names) or 'any row'} is published for {profile}")
+    if write_traces and commit().endswith("+"):
+        raise ValueError("the code has been edited since the last commit; commit it first")
+    folder, checks, moved = results_folder() / profile, {}, []
+    bar = tqdm(total=len(wanted), desc="rows", unit="run")
+    with bar, ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread) as pool:
+        chunks = _chunks(profile, list(wanted), jobs)
+        for found in as_completed([pool.submit(_traces, profile, chunk) for chunk in chunks]):
+            for new in found.result():
+                bar.update()
+                path = wanted[new["row"], new["seed"]]
+                record = read_result(path)
+                if write_traces:
+                    write(path, {**record, "trace": new})
+                    continue
+                found_here = check(path, record, new)
+                checks[name_of(path)] = found_here
+                if found_here.verdict == MOVED:
+                    moved.append(f"{name_of(path)}: {found_here.why}")
+    if write_traces:
+        print(f"{len(wanted)} traces written.")
+        return 0
+    write_checks(folder, read_checks(folder) | checks)
+    same = sum(check.difference == 0 for check in checks.values())
+    print(
+        f"{len(checks) - len(moved)} of {len(checks)} published runs reproduced, {same} of them to "
+        f"the last bit; {len(moved)} moved."
+    )
+    print("\n".join(moved), end="\n" * bool(moved))
+    return 1 if moved else 0
+
+
+def _chunks(profile: str, runs: list[tuple[str, int]], jobs: int) -> list[list[tuple[str, int]]]:
+    """The runs in parts that share their data, the largest first."""
+    parts: dict[tuple, list] = {}
+    for name, seed in runs:
+        row = catalogue.find(name)
+        parts.setdefault((row.chapter, data_key(row, profile, seed)), []).append((name, seed))
+    return sorted(parts.values(), key=len, reverse=True)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def _traces(profile: str, runs: list[tuple[str, int]]) -> list[dict]:
+    found = [(catalogue.find(name), seed) for name, seed in runs]
+    return [trace for _, _, trace in traces(profile, found)]

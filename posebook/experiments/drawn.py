@@ -1,0 +1,213 @@
+"""What pages draw and count beyond means, filed as results, from what trained rows left under
+runs/.
+
+* `figure-3.5`: poses of three rows of Table 3.1 at places chosen by rule (also Figure 3.1c);
+* `figure-4.4`: bodies and poses on the real detections;
+* `conditions`: errors by condition and by protocol, and Figures 2.6 and 2.8;
+* `runtime`: milliseconds a frame, measured now.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from posebook import factorization, lifting, results, video
+from posebook.data.pairs import collect
+from posebook.data.sources import EMBEDDED_VIDEO, EMBEDDED_VIEWS, load_views
+from posebook.experiments.catalogue import DRAWN, command, find, settings
+from posebook.paths import runs_folder
+from posebook.training.checkpoint import load as load_checkpoint
+from posebook.video.frames import Frames, fingerprint
+
+SINGLE = "table-2.3/res50"
+FULL = "table-2.5/res50-ms-tce-bc-re"
+# Rows whose errors are taken apart, those that the strips show, the one whose offsets are drawn.
+TAKEN_APART = (SINGLE, "table-2.3/res50-of", "table-2.3/res50-tce-bc", FULL)
+STRIPS = (SINGLE, "table-2.3/res50-of", FULL)
+OFFSETS_OF = "table-2.3/res50-tce-bc"
+# Rows that are counted by all protocols.
+COUNTED = (
+    "table-2.1/ours", FULL, "table-2.1/ours-split2", "table-2.1/ours-split3",
+    "table-2.2/ours-penn13-clips", "table-2.2/ours-penn13",
+)  # fmt: skip
+
+
+def draw(name: str, profile: str, folder: Path, **options) -> Iterator[Path]:
+    """Write the records of one entry of `catalogue.DRAWN`; gives their paths.
+
+    options: of `runtime`, see there. Raises ValueError for an unknown name and FileNotFoundError,
+    with the command, where a row that must have been run has left nothing.
+    """
+    if name not in DRAWN:
+        raise ValueError(f"nothing is drawn as {name}; there are {', '.join(DRAWN)}")
+    for record in _MAKERS[name](profile, **options):
+        yield results.write_result(folder, record)
+
+
+def left_by(row: str, profile: str, seed: int, name: str) -> Path:
+    """The file of this name that the run behind a published record left.
+
+    A run's files lie under the digest of its code; the record says which code that was, so files of
+    other code are never taken for its own. Raises FileNotFoundError, with the command, without it.
+    """
+    found = find(row)
+    path = results.results_folder() / profile / found.experiment
+    path = path / f"{found.variant}--seed{seed}.json"
+    here = runs_folder() / profile / f"{row}--seed{seed}"
+    if path.is_file():
+        kept = here / results.read_result(path)["code_digest"][7:15] / name
+        if kept.is_file():
+            return kept
+    others = len(list(here.glob(f"*/{name}")))
+    more = f" ({others} of other code, which do not count)" if others else ""
+    raise FileNotFoundError(
+        f"{here} holds no {name} of the run behind the published number{more}; "
+        f"run `{command([row], profile)}` first"
+    )
+
+
+def _record(experiment: str, variant: str, profile: str, seed: int, **fields) -> dict:
+    data = fields.pop("data")
+    return {
+        "experiment": experiment, "variant": variant, "profile": profile, "seed": seed,
+        "parameters": {}, "device": results.device_name("cpu"), "steps": 0, "wall_seconds": 0.0,
+        "data_digest": results.data_digest(data), **fields,
+    }  # fmt: skip
+
+
+# ---------------------------------------------------------------- chapters 3 and 4
+
+
+def _figure_3_5(profile: str) -> Iterator[dict]:
+    for row in DRAWN["figure-3.5"].rows:
+        name = find(row).variant
+        size, variant = settings("lifting", profile, name)
+        state = load_checkpoint(left_by(row, profile, 0, "training.pt"))
+        model = lifting.prepare.build(size, variant)
+        model.load_state_dict(state["parts"]["model"])
+        _, sequences = load_views(EMBEDDED_VIEWS, size.size, variant.split, variant.noise)
+        poses, metrics = lifting.examples.predictions(model, sequences)
+        views = collect(sequences)
+        yield _record(
+            "figure-3.5", name, profile, 0, dataset=EMBEDDED_VIEWS, metrics=metrics, poses=poses,
+            parameters={"checkpoint": state["signature"]}, steps=state["step"],
+            data={"test_X": views.X, "test_Y": views.Y},
+        )  # fmt: skip
+
+
+def _figure_4_4(profile: str) -> Iterator[dict]:
+    [row] = DRAWN["figure-4.4"].rows
+    name = find(row).variant
+    size, variant = settings("factorization", profile, name)
+    state = load_checkpoint(left_by(row, profile, 0, "training.pt"))
+    pictures, *_ = factorization.prepare.load(size, variant)
+    dictionary = factorization.learn_dictionary.new_dictionary(size, variant, pictures)
+    model = factorization.prepare.build(size, variant, dictionary)
+    model.load_state_dict(state["parts"]["model"])
+    factorization.evaluate.settle_mirror(model, pictures)  # by its knees on the training pictures
+    poses, distance = factorization.examples.real_poses(model, variant.recentre)
+    real = factorization.evaluate.real_pictures(variant.recentre, "cpu")
+    yield _record(
+        "figure-4.4", name, profile, 0, dataset="pose2sim", metrics={"real_distance_mm": distance},
+        poses=poses, parameters={"checkpoint": state["signature"]}, steps=state["step"],
+        data={"X": real.X, "found": real.found},
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- chapter 2
+
+
+def _of_video(experiment: str, row: str, profile: str, seed: int, frames: Frames, **more) -> dict:
+    edges = {name: list(values) for name, values in video.conditions.EDGES.items()}
+    return _record(
+        experiment, row.split("/")[-1], profile, seed, dataset=EMBEDDED_VIDEO,
+        parameters={"edges": edges}, data={"test": np.array(fingerprint(frames))}, **more,
+    )  # fmt: skip
+
+
+def _conditions(profile: str) -> Iterator[dict]:
+    _, frames = video.prepare.clips(*settings("video", profile, "res50"))
+    seeds = _published_seeds(SINGLE, profile)
+    for seed in seeds:
+        single = joints_of(SINGLE, profile, seed, frames)
+        for row in TAKEN_APART:
+            joints = joints_of(row, profile, seed, frames)
+            metrics = video.conditions.errors_by_condition(joints, single, frames)
+            yield _of_video("conditions", row, profile, seed, frames, metrics=metrics)
+    yield from _protocols(profile)
+    joints = {row: joints_of(row, profile, 0, frames) for row in STRIPS}
+    poses, metrics = video.strips.strips(joints, FULL, frames)
+    yield _of_video("figure-2.6", "strips", profile, 0, frames, metrics=metrics, poses=poses)
+    poses, metrics = _offsets(profile, frames)
+    yield _of_video("figure-2.8", OFFSETS_OF, profile, 0, frames, metrics=metrics, poses=poses)
+
+
+def _protocols(profile: str) -> Iterator[dict]:
+    for row in COUNTED:
+        _, frames = video.prepare.clips(*settings("video", profile, find(row).variant))
+        for seed in _published_seeds(row, profile):
+            joints = joints_of(row, profile, seed, frames)
+            metrics = video.conditions.by_protocol(joints, frames)
+            yield _of_video("protocols", row, profile, seed, frames, metrics=metrics)
+
+
+def _offsets(profile: str, frames: Frames) -> tuple[Sequence[Mapping], Mapping[str, float]]:
+    size, variant = settings("video", profile, find(OFFSETS_OF).variant)
+    kept = left_by(OFFSETS_OF, profile, 0, "network.pt")
+    state = torch.load(kept, weights_only=True, map_location="cpu")
+    base = video.base_network.build(size.base, len(frames.joint_set))
+    model = video.prepare.build(size, variant, base, len(frames.joint_set))
+    base.encoder.load_state_dict(state["encoder"])
+    model.load_state_dict(state["model"])
+    return video.offsets.offsets(base.encoder, model, size, variant, frames)
+
+
+def joints_of(row: str, profile: str, seed: int, frames: Frames) -> np.ndarray:
+    """The joints (F, J, 2) that a run found in all test frames.
+
+    Raises FileNotFoundError if it left none, ValueError if they belong to other clips.
+    """
+    path = left_by(row, profile, seed, "predictions.npz")
+    with np.load(path, allow_pickle=False) as file:
+        joints = file["joints"]
+    if joints.shape != tuple(frames.joints.shape):
+        raise ValueError(
+            f"{path}: joints are {joints.shape} and the test clips have "
+            f"{tuple(frames.joints.shape)}; delete the run's folder and run it again"
+        )
+    return joints
+
+
+def _published_seeds(row: str, profile: str) -> list[int]:
+    return results.read_rows(profile, [row])["seed"].tolist()
+
+
+def _runtime(
+    profile: str, size: str = "thesis", rounds: int = 5, device: str = "cpu"
+) -> Iterator[dict]:
+    """Times of one size of network, `thesis`, `laptop` or `smoke`; the median of some rounds."""
+    if size not in video.speed.SIZES or rounds < 1:
+        known = ", ".join(video.speed.SIZES)
+        raise ValueError(f"sizes are {known}, rounds at least 1; got {size} and {rounds}")
+    if device == "cpu":
+        torch.set_num_threads(1)
+    wanted = video.speed.SIZES[size]
+    gmac = video.speed.counts(video.speed.networks(wanted), wanted)
+    where = "" if device == "cpu" else f"-{torch.device(device).type}"
+    for form, times in video.speed.measure(wanted, rounds, device).items():
+        yield _record(
+            "runtime", f"{form}-{size}{where}", profile, 0, dataset=EMBEDDED_VIDEO,
+            metrics=video.speed.metrics_of(times, gmac[form]),
+            parameters={**asdict(wanted), "N": video.speed.N, "rounds": len(times)},
+            data={"boxes": video.speed.clip(wanted.frames)[1]},
+            device=results.device_name(device), wall_seconds=float(times[:, 0].sum()) / 1000,
+        )  # fmt: skip
+
+
+_MAKERS = {
+    "figure-3.5": _figure_3_5, "figure-4.4": _figure_4_4, "conditions": _conditions,
+    "runtime": _runtime,
+}  # fmt: skip

@@ -1,0 +1,93 @@
+"""The one path of every run: a row of the catalogue, a profile and a seed become a record."""
+
+from pathlib import Path
+
+from torch import nn
+
+from posebook import factorization, lifting, video
+from posebook.experiments import catalogue
+from posebook.paths import folder_of, runs_folder
+from posebook.results.outcome import Outcome
+from posebook.results.provenance import code_digest, data_digest, device_name
+from posebook.storage import exclusive
+
+_CHAPTERS = {"video": video, "lifting": lifting, "factorization": factorization}
+
+
+def run(
+    row: str,
+    profile: str,
+    seed: int,
+    *,
+    dataset: str = "",
+    device: str = "cpu",
+    keep: bool = False,
+) -> tuple[tuple[nn.Module, ...], dict]:
+    """Train and measure a row; returns its networks and the record for `write_result`.
+
+    keep: checkpoints and networks go to the run's own folder, and a killed run goes on from there;
+    a second process in it is refused. Raises ValueError for an unknown name or a negative seed,
+    before anything is trained.
+    """
+    found = catalogue.find(row)
+    if seed < 0:
+        raise ValueError(f"seeds are 0, 1, 2, ..., not {seed}")
+    catalogue.settings(found.chapter, profile, found.variant, dataset)
+    dataset = dataset or catalogue.CHAPTERS[found.chapter].DATASETS[0]
+    folder = run_folder(row, profile, seed, dataset) if keep else None
+    with exclusive(folder):
+        outcome = outcome_of(found, profile, seed, dataset, device, folder, keep=keep)
+    return outcome.networks, record_of(found, profile, seed, dataset, device, outcome)
+
+
+def run_folder(row: str, profile: str, seed: int, dataset: str) -> Path:
+    """Where a run's files lie; those of other code lie beside it and are no obstacle."""
+    code = code_digest()[7:15]
+    return folder_of(dataset, runs_folder()) / profile / f"{row}--seed{seed}" / code
+
+
+def outcome_of(
+    row: catalogue.Row,
+    profile: str,
+    seed: int,
+    dataset: str,
+    device: str = "cpu",
+    folder: Path | None = None,
+    *,
+    keep: bool = False,
+    cache: Path | None = None,
+    data=None,
+) -> Outcome:
+    """What the row's chapter makes of it. cache, data: as for the `run_row` of the chapter."""
+    size, variant = catalogue.settings(row.chapter, profile, row.variant, dataset)
+    more = {"data": data} if data is not None else {}
+    if row.chapter == "factorization":
+        shared = folder_of(dataset, runs_folder()) / profile / "dictionaries" if keep else None
+        more["cache"] = cache or shared
+    elif row.chapter == "video":
+        more["cache"] = cache
+    run_row = _CHAPTERS[row.chapter].run.run_row
+    return run_row(size, variant, seed, dataset=dataset, device=device, folder=folder, **more)
+
+
+def record_of(
+    row: catalogue.Row, profile: str, seed: int, dataset: str, device: str, outcome: Outcome
+) -> dict:
+    """The record of an outcome."""
+    record = {
+        "experiment": row.experiment,
+        "variant": row.variant,
+        "dataset": dataset,
+        "profile": profile,
+        "seed": seed,
+        "metrics": outcome.metrics,
+        "per_action": outcome.per_action,
+        "curves": outcome.curves,
+        "parameters": outcome.parameters,
+        "data_digest": data_digest(outcome.data),
+        "device": device_name(device),
+        "steps": outcome.steps,
+        "samples_per_second": outcome.samples / max(outcome.training_seconds, 1e-9),
+        "wall_seconds": outcome.seconds,
+    }
+    return record | ({"poses": list(outcome.poses)} if outcome.poses else {})

@@ -1,0 +1,23 @@
+"""Chapter 4: a pose as a canonical body, from a dictionary, and a viewpoint."""
+
+from posebook.factorization import (
+    canonicalizer,
+    dictionary,
+    evaluate,
+    examples,
+    learn_dictionary,
+    losses,
+    measures,
+    mirror,
+    network,
+    pictures,
+    prepare,
+    rows,
+    run,
+    train,
+)
+
+__all__ = [
+    "canonicalizer", "dictionary", "evaluate", "examples", "learn_dictionary", "losses",
+    "measures", "mirror", "network", "pictures", "prepare", "rows", "run", "train",
+]  # fmt: skip

@@ -1,0 +1,131 @@
+"""The stage that rows share: a dictionary learned by structure from motion (eq. 4.7), and kept."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from posebook.factorization import losses
+from posebook.factorization.dictionary import (
+    Dictionary,
+    EncoderDecoder,
+    level_sizes,
+    load_dictionary,
+    principal_components,
+    remember_typical_code,
+    save_dictionary,
+)
+from posebook.factorization.pictures import Pictures, body_size
+from posebook.factorization.rows import Profile, Variant
+from posebook.results.provenance import code_digest, data_digest, device_name
+from posebook.storage import key_of, made_once
+from posebook.training.checkpoint import Curves
+from posebook.training.draws import EpochOrder, seed_everything
+from posebook.training.loop import Checkpoint, Schedule, fit
+
+TRIAL = 300  # steps of equation 4.7 after which the starts of a dictionary are compared
+
+
+def new_dictionary(profile: Profile, variant: Variant, pictures: Pictures) -> Dictionary | None:
+    """The dictionary with which a variant begins, before any training."""
+    if variant.dictionary == "none":
+        return None
+    if variant.dictionary == "components":
+        return principal_components(aligned(pictures))
+    if variant.dictionary == "single":
+        return Dictionary((variant.code,))
+    return Dictionary(level_sizes(last=variant.code, levels=variant.levels or profile.levels))
+
+
+def aligned(pictures: Pictures) -> Tensor:
+    """True poses of the first view (I, P, 3), turned to face one way and of the pictures' size."""
+    Y = pictures.Y[:, 0] @ pictures.heading[:, 0].mT
+    return Y / body_size(pictures.Y).mean(1)[:, None, None]
+
+
+def learn_dictionary(
+    model: EncoderDecoder, pictures: Pictures, profile: Profile, seed: int,
+    checkpoint: Checkpoint | None = None,
+) -> Curves:  # fmt: skip
+    """Train a dictionary and its encoder by equation 4.7 on single pictures; returns the curves."""
+    X, found = pictures.X.flatten(0, 1), pictures.found.flatten(0, 1)
+    order = EpochOrder(len(X), profile.dictionary_batch, seed + 13, X.device)
+
+    def loss(step: int):
+        at = order.batch(step)
+        return losses.structure_from_motion(*model(X[at]), X[at], found[at]), {}
+
+    schedule = Schedule(
+        profile.dictionary_steps, profile.dictionary_rate, profile.dictionary_schedule, 1.0
+    )
+    curves = fit(
+        model, loss, schedule, points=100, description="dictionary", checkpoint=checkpoint
+    )
+    remember_typical_code(model, X[:: max(1, len(X) // 20000)])
+    return curves
+
+
+def teacher_from(
+    start: int, pictures: Pictures, profile: Profile, variant: Variant
+) -> EncoderDecoder:
+    """The untrained dictionary of a random start, with the encoder that will learn it."""
+    seed_everything(start)
+    return EncoderDecoder(new_dictionary(profile, variant, pictures), variant.camera).to(
+        pictures.device
+    )
+
+
+def best_start(
+    pictures: Pictures, profile: Profile, variant: Variant, seed: int
+) -> tuple[int, list[float]]:
+    """The start of a seed with the smallest loss after a short trial, and the losses of all.
+
+    Some dictionaries end in a bad minimum of equation 4.7, and every row of their seed with them.
+    The loss says so early, and without a label. No two seeds share a start.
+    """
+    starts = [seed + 100 * k for k in range(variant.starts)]
+    if len(starts) == 1:
+        return seed, []
+    short = replace(profile, dictionary_steps=min(TRIAL, profile.dictionary_steps))
+    trials = []
+    for start in starts:
+        model = teacher_from(start, pictures, profile, variant)
+        curve = learn_dictionary(model, pictures, short, start)["loss"]
+        trials.append(float(np.mean([loss for _, loss in curve[-max(1, len(curve) // 10) :]])))
+    return starts[int(np.argmin(trials))], trials
+
+
+def shared_dictionary(
+    pictures: Pictures, profile: Profile, variant: Variant, seed: int, cache: Path | None
+) -> tuple[EncoderDecoder, dict]:
+    """A learned dictionary with its encoder, made once for all rows that agree in everything.
+
+    The second value has its `curves` and `seconds`, the chosen `start`, and the losses of `trials`.
+    cache: folder of learned dictionaries, named by the digest of what they depend on.
+    """
+    def learn(checkpoint: Checkpoint | None = None) -> tuple[EncoderDecoder, dict]:
+        began = time.perf_counter()
+        start, trials = best_start(pictures, profile, variant, seed)
+        model = teacher_from(start, pictures, profile, variant)
+        curves = learn_dictionary(model, pictures, profile, start, checkpoint)
+        seconds = time.perf_counter() - began
+        return model, {"curves": curves, "seconds": seconds, "start": start, "trials": trials}
+
+    model = teacher_from(seed, pictures, profile, variant)
+    if cache is None:
+        return learn()
+    name = key_of(
+        data=data_digest({"X": pictures.X, "found": pictures.found}), head=model.head, seed=seed,
+        starts=variant.starts, sizes=model.dictionary.sizes, batch=profile.dictionary_batch,
+        steps=profile.dictionary_steps, rate=profile.dictionary_rate,
+        schedule=profile.dictionary_schedule, device=device_name(pictures.device),
+        code=code_digest(),
+    )  # fmt: skip
+    path = cache / f"{name}.pt"
+    with made_once(path) as missing:  # another row that needs it waits for it
+        if missing:
+            learned, record = learn(Checkpoint(cache / f"{name}.training.pt", name))
+            save_dictionary(path, learned, **record)
+        return model, load_dictionary(path, model)

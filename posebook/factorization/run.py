@@ -1,0 +1,81 @@
+"""One row of chapter 4, from its data to its numbers."""
+
+import copy
+from dataclasses import asdict
+from pathlib import Path
+
+from posebook.data.sources import EMBEDDED_VIEWS
+from posebook.factorization.evaluate import evaluate, evaluate_real, predict, settle_mirror
+from posebook.factorization.examples import example_poses
+from posebook.factorization.learn_dictionary import new_dictionary, shared_dictionary
+from posebook.factorization.pictures import Pictures
+from posebook.factorization.prepare import build, load
+from posebook.factorization.rows import Profile, Variant, in_steps
+from posebook.factorization.train import train
+from posebook.metrics.pose3d import p_mpjpe
+from posebook.results.outcome import Outcome
+from posebook.training.checkpoint import Clock
+from posebook.training.draws import seed_everything
+
+
+def run_row(
+    profile: Profile,
+    variant: Variant,
+    seed: int,
+    *,
+    dataset: str = EMBEDDED_VIEWS,
+    device: str = "cpu",
+    folder: Path | None = None,
+    cache: Path | None = None,
+    data: tuple[Pictures, Pictures, tuple[str, ...]] | None = None,
+) -> Outcome:
+    """Train and measure a variant.
+
+    folder: for checkpoints, and from where a killed run goes on; None for none. cache: where
+    learned dictionaries are kept for other rows; None for nowhere. data: what
+    `posebook.factorization.prepare.load` gives, where rows share it.
+    """
+    pictures, test, actions = data or load(profile, variant, device, dataset)
+    profile = in_steps(profile, pictures)
+    seed_everything(seed)
+    teacher, steps = None, profile.steps
+    learned = {"curves": {}, "seconds": 0.0, "start": seed, "trials": []}
+    if variant.pretrained:
+        teacher, learned = shared_dictionary(pictures, profile, variant, seed, cache)
+        steps += profile.dictionary_steps
+        # The teacher keeps a dictionary of its own, and the network goes on with a copy.
+        dictionary = copy.deepcopy(teacher.dictionary)
+        teacher.requires_grad_(False).eval()
+    else:
+        dictionary = new_dictionary(profile, variant, pictures)
+    # Again, so that a run is the same whether it learned the dictionary or found it.
+    seed_everything(seed + 1)
+    model = build(profile, variant, dictionary).to(device)
+
+    def watch() -> dict[str, float]:
+        Y_hat, R = predict(model, test, thin=4)
+        return {"p_mpjpe_mm": 1000 * float(p_mpjpe(Y_hat @ R, test.Y[::4]).mean())}
+
+    clock, taught_by = Clock(), teacher if variant.imitation else None
+    curves = train(model, pictures, profile, variant, seed, taught_by, folder, watch, clock)
+    seconds = clock.seconds
+    settle_mirror(model, pictures)
+    overall, per_action = evaluate(model, test, actions)
+    return Outcome(
+        networks=(model,),
+        metrics=overall | evaluate_real(model, variant.recentre),
+        per_action=per_action,
+        curves={f"dictionary_{name}": points for name, points in learned["curves"].items()}
+        | curves,
+        data={"train_X": pictures.X, "test_X": test.X, "test_Y": test.Y},
+        parameters={
+            **asdict(variant), **asdict(profile), "dictionary_seconds": learned["seconds"],
+            "start": learned["start"], "trials": learned["trials"],
+            "atoms": list(dictionary.sizes) if dictionary else [],
+        },
+        steps=steps,
+        samples=profile.steps * profile.batch,
+        seconds=seconds + learned["seconds"],
+        training_seconds=seconds,
+        poses=example_poses(model, test, actions) if seed == 0 else (),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Points, cameras, rotations and joint sets: numbers alone."""

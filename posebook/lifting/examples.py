@@ -1,0 +1,80 @@
+"""Example poses for Figures 3.1c and 3.5, chosen by a rule that knows no network."""
+
+import numpy as np
+import torch
+
+from posebook.data.pairs import collect
+from posebook.data.records import ViewSequence
+from posebook.geometry.camera import project
+from posebook.lifting.network import LiftingNetwork, global_pose
+from posebook.metrics.pose3d import mpjpe, root_relative
+
+Place = tuple[int, int, int]  # sequence, frame, view
+
+
+def choose(sequences: list[ViewSequence], hidden: int = 4, far: int = 2) -> dict[str, list[Place]]:
+    """Where the examples are, each from an action of its own, by a rule that knows no network.
+
+    "ordinary": first frame and view of the first walk. "hidden": the instants and views with most
+    self-occluded joints. "far": those in which the root is furthest from the camera.
+    """
+    walk = next(i for i, s in enumerate(sequences) if s.action == "walk")
+    depth = lambda s: np.stack([c.to_camera(s.joints_3d[:, 0])[:, 2] for c in s.cameras], 1)  # noqa: E731
+    return {
+        "ordinary": [(walk, 0, 0)],
+        "hidden": _highest(sequences, [s.occluded.sum(-1) for s in sequences], hidden),
+        "far": _highest(sequences, [depth(s) for s in sequences], far),
+    }
+
+
+def _highest(sequences, scores: list[np.ndarray], count: int) -> list[Place]:
+    """The places (T, V) with the highest scores, one an action, in falling order."""
+    best: dict[str, tuple[float, Place]] = {}
+    for i, (sequence, score) in enumerate(zip(sequences, scores, strict=True)):
+        frame, view = np.unravel_index(int(score.argmax()), score.shape)
+        found = (float(score[frame, view]), (i, int(frame), int(view)))
+        if sequence.action not in best or found[0] > best[sequence.action][0]:
+            best[sequence.action] = found
+    ranked = sorted(best.values(), key=lambda item: (-item[0], item[1]))
+    return [place for _, place in ranked[:count]]
+
+
+def predictions(
+    model: LiftingNetwork, sequences: list[ViewSequence]
+) -> tuple[list[dict], dict[str, float]]:
+    """What a network makes of the chosen places of some sequences, and its mean error there."""
+    views = collect(sequences)
+    truth = root_relative(views.Y)
+    model.eval()
+    starts = np.cumsum([0, *map(len, sequences)])
+    poses, errors = [], []
+    for kind, places in choose(sequences).items():
+        for sequence, frame, view in places:
+            at = int(starts[sequence]) + frame, view
+            with torch.inference_mode():
+                Y, r = model(views.X[at][None])
+            seen = project(global_pose(Y, r))[0].double().numpy()
+            errors.append(float(mpjpe(Y[0], truth[at])) * 1000)
+            poses.append(
+                _example(kind, sequences[sequence], frame, view)
+                | {
+                    "projected_2d": np.round(sequences[sequence].cameras[view].pixels(seen), 1),
+                    "predicted_mm": torch.round(Y[0] * 1000).int(),
+                    "truth_mm": torch.round(truth[at] * 1000).int(),
+                    "mpjpe_mm": errors[-1],
+                }
+            )
+    return poses, {"mpjpe_mm": float(np.mean(errors))}
+
+
+def _example(kind: str, sequence: ViewSequence, frame: int, view: int) -> dict:
+    return {
+        "kind": kind,
+        "subject": sequence.subject,
+        "action": sequence.action,
+        "frame": frame,
+        "view": view,
+        "hidden_joints": int(sequence.occluded[frame, view].sum()),
+        "joints_2d": np.round(sequence.joints_2d[frame, view], 1),
+        "confidence": np.round(sequence.confidence[frame, view], 2),
+    }

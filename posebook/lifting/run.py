@@ -1,0 +1,61 @@
+"""One row of chapter 3, from its data to its numbers."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from posebook.data.pairs import Views
+from posebook.data.sources import EMBEDDED_VIEWS
+from posebook.lifting.evaluate import errors, evaluate, evaluate_real, predict
+from posebook.lifting.prepare import build, load
+from posebook.lifting.rows import Profile, Variant, in_steps
+from posebook.lifting.train import train
+from posebook.metrics.pose3d import mean_bone_length
+from posebook.results.outcome import Outcome
+from posebook.training.checkpoint import Clock
+from posebook.training.draws import seed_everything
+
+
+def run_row(
+    profile: Profile,
+    variant: Variant,
+    seed: int,
+    *,
+    dataset: str = EMBEDDED_VIEWS,
+    device: str = "cpu",
+    folder: Path | None = None,
+    data: tuple[Views, Views] | None = None,
+) -> Outcome:
+    """Train and measure a variant.
+
+    folder: for checkpoints, and from where a killed run goes on; None for none. data: what
+    `posebook.lifting.prepare.load` gives, where rows share it.
+    """
+    seed_everything(seed)
+    model = build(profile, variant).to(device)
+    views, test = data or load(profile, variant, device, dataset)
+    profile = in_steps(profile, len(views))
+
+    def watch() -> dict[str, float]:
+        predicted = predict(model, test)
+        return {
+            "mpjpe_mm": float(errors(predicted, test)["mpjpe_mm"].mean()),
+            "bone_length_mm": 1000 * float(mean_bone_length(predicted).mean()),
+        }
+
+    clock = Clock()
+    curves = train(model, views, profile, variant, seed, folder, watch, clock)
+    seconds = clock.seconds
+    overall, per_action = evaluate(model, test)
+    steps = profile.steps + profile.pretraining_steps * variant.pretrained
+    return Outcome(
+        networks=(model,),
+        metrics=overall | evaluate_real(model),
+        per_action=per_action,
+        curves=curves,
+        data={"train_X": views.X, "train_w": views.w, "test_X": test.X, "test_Y": test.Y},
+        parameters={**asdict(variant), **asdict(profile)},
+        steps=steps,
+        samples=steps * profile.batch,
+        seconds=seconds,
+        training_seconds=seconds,
+    )

@@ -1,0 +1,231 @@
+"""Errors of 3D poses: batched, per pose, no files.
+
+Poses are tensors (..., J, 3) in any unit, metres throughout this book; what is a length comes back
+in the same unit. Every function gives one value a pose and leaves the mean to its caller, because
+the mean is half of a protocol: see `action_mean`. The thesis evaluates root-relative poses, so
+call `root_relative` on both sides first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from posebook.geometry.skeleton import H36M, PCK3D_JOINTS
+
+_CHUNK = 4096  # poses; small enough to stay in a processor's cache
+_CHUNK_ON_DEVICE = 65536
+
+
+def root_relative(joints: Tensor, root: int = H36M.root) -> Tensor:
+    """Joints (..., J, 3) relative to the joint `root`."""
+    return joints - joints[..., root : root + 1, :]
+
+
+def per_joint_error(predicted: Tensor, target: Tensor) -> Tensor:
+    """Euclidean distance of each joint, (..., J)."""
+    _check_pair(predicted, target)
+    return torch.linalg.vector_norm(predicted - target, dim=-1)
+
+
+def mpjpe(predicted: Tensor, target: Tensor) -> Tensor:
+    """Mean per-joint position error of each pose (Protocol 1), (...).
+
+    The root counts: after `root_relative` its error is 0 and the mean still divides by J.
+    """
+    return per_joint_error(predicted, target).mean(-1)
+
+
+def n_mpjpe(predicted: Tensor, target: Tensor) -> Tensor:
+    """MPJPE after the least-squares scale of each pose, s = sum <g, p> / sum <p, p>, (...).
+
+    Rhodin et al. 2018 and VideoPose3D. Some papers call N-MPJPE what they get from the Procrustes
+    scale or from a ratio of norms; those are other numbers. A pose collapsed to 0 keeps scale 0.
+    """
+    _check_pair(predicted, target)
+    match = (predicted * target).sum((-1, -2))
+    scale = _ratio(match, predicted.square().sum((-1, -2)))
+    return mpjpe(predicted * scale[..., None, None], target)
+
+
+def p_mpjpe(predicted: Tensor, target: Tensor) -> Tensor:
+    """MPJPE after the best similarity of each pose (Protocol 2), (...).
+
+    The thesis says "rigid"; like all its peers it also fits the scale. See `procrustes_align`.
+    """
+    _check_pair(predicted, target)
+    shape = predicted.shape
+    predicted, target = predicted.reshape(-1, *shape[-2:]), target.reshape(-1, *shape[-2:])
+    on_cpu = predicted.device.type == "cpu"
+    size = _CHUNK if on_cpu else _CHUNK_ON_DEVICE
+    # A thread a chunk: PyTorch's own threads spend their time waiting on such small matrices.
+    with ThreadPoolExecutor(torch.get_num_threads() if on_cpu else 1) as pool:
+        errors = pool.map(_aligned_error, predicted.split(size), target.split(size))
+        return torch.cat(list(errors)).to(predicted.dtype).reshape(shape[:-2])
+
+
+def procrustes_align(predicted: Tensor, target: Tensor) -> Tensor:
+    """Each predicted pose moved onto its target by the best similarity, (..., J, 3).
+
+    Rotation (never a reflection), scale and translation that minimise the squared distance. A
+    prediction whose joints all coincide goes to the target's centroid.
+    """
+    _check_pair(predicted, target)
+    return _align(predicted, target).to(predicted.dtype)
+
+
+def pck3d(
+    predicted: Tensor,
+    target: Tensor,
+    threshold: float = 0.150,
+    joints: Sequence[int] = PCK3D_JOINTS,
+) -> Tensor:
+    """Percentage of `joints` nearer than `threshold` (strictly) to the target, (...).
+
+    MPI-INF-3DHP's official rule: 150 mm, 14 of 17 joints, both sides root-relative, not scaled.
+
+    Args:
+        threshold: in the poses' unit.
+    """
+    near = per_joint_error(predicted, target)[..., list(joints)] < threshold
+    return 100 * near.to(predicted.dtype).mean(-1)
+
+
+def auc3d(
+    predicted: Tensor,
+    target: Tensor,
+    highest: float = 0.150,
+    joints: Sequence[int] = PCK3D_JOINTS,
+) -> Tensor:
+    """Mean of PCK3D over 31 equally spaced thresholds from 0 to `highest`, (...).
+
+    The official rule counts the threshold 0, below which nothing lies: a perfect pose has 96.77.
+    """
+    error = per_joint_error(predicted, target)[..., list(joints)]
+    thresholds = torch.linspace(0, highest, 31, dtype=error.dtype, device=error.device)
+    near = error[..., None] < thresholds
+    return 100 * near.to(predicted.dtype).mean((-1, -2))
+
+
+def acceleration_error(predicted: Tensor, target: Tensor) -> Tensor:
+    """How much a sequence shakes: mean distance of accelerations, (..., T, J, D) to (..., T - 2).
+
+    Acceleration is x[t-1] - 2 x[t] + x[t+1], in units per frame squared (SmoothNet).
+    """
+    _check_pair(predicted, target)
+    if predicted.ndim < 3 or predicted.shape[-3] < 3:
+        raise ValueError(
+            f"acceleration_error needs (..., T, J, D) with T >= 3, got {tuple(predicted.shape)}"
+        )
+    return _distance(_acceleration(predicted), _acceleration(target)).mean(-1)
+
+
+def mean_bone_length(joints: Tensor, bones: Sequence[tuple[int, int]] = H36M.bones) -> Tensor:
+    """Mean distance between the two ends of `bones` of each pose, (...)."""
+    parent, child = zip(*bones)
+    return _distance(joints[..., list(child), :], joints[..., list(parent), :]).mean(-1)
+
+
+def action_means(errors: Tensor, actions: Iterable[str]) -> dict[str, float]:
+    """Frame mean of `errors` (N,) inside each action, by the action's exact name.
+
+    Raises:
+        ValueError: there is not one action a pose.
+    """
+    actions = list(actions)
+    if errors.ndim != 1 or len(actions) != len(errors) or not actions:
+        raise ValueError(
+            f"action_means: errors of shape {tuple(errors.shape)} need as many actions, "
+            f"got {len(actions)}"
+        )
+    names = sorted(set(actions))
+    index = {name: place for place, name in enumerate(names)}
+    owner = torch.tensor([index[action] for action in actions], device=errors.device)
+    sums = torch.zeros(len(names), dtype=torch.float64, device=errors.device)
+    sums.index_add_(0, owner, errors.double())
+    counts = torch.bincount(owner, minlength=len(names))
+    return dict(zip(names, (sums / counts).tolist()))
+
+
+def action_mean(errors: Tensor, actions: Iterable[str]) -> float:
+    """Human3.6M's average: the frame mean inside each action, then the plain mean of actions.
+
+    Every "Avg" of Tables 3.1 and 4.1 is this; the mean over frames is another number, because
+    actions differ in length.
+    """
+    means = action_means(errors, actions)
+    return sum(means.values()) / len(means)
+
+
+def _aligned_error(predicted: Tensor, target: Tensor) -> Tensor:
+    return _distance(_align(predicted, target), target).mean(-1)
+
+
+def _align(predicted: Tensor, target: Tensor) -> Tensor:
+    """Best similarity by Horn's quaternions (Horn 1987), in double precision.
+
+    The largest eigenvalue of a symmetric 4 x 4 matrix is the trace that the best *proper* rotation
+    reaches, and its eigenvector that rotation: no determinant to correct as with an SVD, and flat
+    or collapsed poses need no special case.
+    """
+    predicted, target = predicted.double(), target.double()
+    center = target.mean(-2, keepdim=True)
+    predicted = predicted - predicted.mean(-2, keepdim=True)
+    correlation = predicted.mT @ (target - center)
+    reached, quaternions = torch.linalg.eigh(_horn_matrix(correlation))
+    rotation = _quaternion_to_matrix(quaternions[..., -1])
+    scale = _ratio(reached[..., -1], predicted.square().sum((-1, -2)))
+    return predicted @ (scale[..., None, None] * rotation.mT) + center
+
+
+def _horn_matrix(correlation: Tensor) -> Tensor:
+    """(..., 4, 4) from S = sum p g^T, (..., 3, 3): q^T N q is the trace of R(q) S."""
+    xx, xy, xz, yx, yy, yz, zx, zy, zz = correlation.flatten(-2).unbind(-1)
+    rows = (
+        xx + yy + zz, yz - zy, zx - xz, xy - yx,
+        yz - zy, xx - yy - zz, xy + yx, zx + xz,
+        zx - xz, xy + yx, yy - xx - zz, yz + zy,
+        xy - yx, zx + xz, yz + zy, zz - xx - yy,
+    )  # fmt: skip
+    return torch.stack(rows, dim=-1).unflatten(-1, (4, 4))
+
+
+def _quaternion_to_matrix(q: Tensor) -> Tensor:
+    """Unit quaternions (..., 4), w first, to rotation matrices (..., 3, 3)."""
+    w, x, y, z = q.unbind(-1)
+    entries = (
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    )  # fmt: skip
+    return torch.stack(entries, dim=-1).unflatten(-1, (3, 3))
+
+
+def _ratio(above: Tensor, below: Tensor) -> Tensor:
+    """above / below, and 0 where below is 0: a collapsed pose has no scale to find."""
+    return torch.where(below > 0, above / below.clamp(min=torch.finfo(below.dtype).tiny), 0)
+
+
+def _distance(a: Tensor, b: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(a - b, dim=-1)
+
+
+def _acceleration(joints: Tensor) -> Tensor:
+    return joints.diff(n=2, dim=-3)
+
+
+def _check_pair(predicted: Tensor, target: Tensor) -> None:
+    if predicted.shape != target.shape or predicted.ndim < 2 or predicted.shape[-2] == 0:
+        raise ValueError(
+            "poses must both be (..., J, 3), got predicted "
+            f"{tuple(predicted.shape)} and target {tuple(target.shape)}"
+        )
+    for name, joints in (("predicted", predicted), ("target", target)):
+        if not joints.is_floating_point():
+            raise ValueError(f"{name} poses must be floating-point numbers, got {joints.dtype}")
+        # NaN and infinity survive a sum, which is five times faster than a look at each number.
+        if not torch.isfinite(joints.sum(dtype=torch.float64)):
+            raise ValueError(f"{name} poses hold NaN or infinite coordinates")

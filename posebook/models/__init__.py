@@ -1,1 +1,0 @@
-"""Networks, one module for each section of the thesis."""

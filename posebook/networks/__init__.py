@@ -1,0 +1,1 @@
+"""Layers that chapters 3 and 4 share."""

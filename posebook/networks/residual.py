@@ -1,0 +1,44 @@
+"""The residual network of linear layers that chapters 3 and 4 are built from (Martinez et al.
+2017).
+"""
+
+from torch import Tensor, nn
+
+
+class Block(nn.Module):
+    """Fully connected layers with batch normalisation, ReLU and dropout, and a skip connection."""
+
+    def __init__(self, width: int, dropout: float, layers: int = 2) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *[part for _ in range(layers) for part in dense(width, width, dropout)]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+def dense(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
+    """FC, batch normalisation, ReLU, dropout; He initialisation (He et al. 2015)."""
+    linear = nn.Linear(inputs, outputs)
+    nn.init.kaiming_normal_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return [linear, nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(dropout)]
+
+
+class ResLinear(nn.Module):
+    """An input layer, residual blocks and an output layer (Martinez et al. 2017; section 3.3)."""
+
+    def __init__(self, inputs: int, outputs: int, width: int, blocks: int, dropout: float) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *dense(inputs, width, dropout), *[Block(width, dropout) for _ in range(blocks)]
+        )
+        self.head = nn.Linear(width, outputs)
+        # A small first output: poses start near the root and depths near their prior, so that no
+        # joint begins behind the camera.
+        nn.init.normal_(self.head.weight, std=0.001)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))

@@ -1,0 +1,160 @@
+"""Comparing variants over seeds: means, intervals, ratios, verdicts, and how metrics are printed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from posebook.results.records import COLUMNS
+
+SEEDS_FOR_A_VERDICT = 3
+
+
+class Metric(NamedTuple):
+    """How a metric is printed: its title, its unit, and which way is better."""
+
+    title: str
+    unit: str
+    lower_is_better: bool
+
+
+METRICS = {
+    "mpjpe_mm": Metric("MPJPE", "mm", True),
+    "p_mpjpe_mm": Metric("P-MPJPE", "mm", True),
+    "n_mpjpe_mm": Metric("N-MPJPE", "mm", True),
+    "mpjpe_c3dpo_mm": Metric("MPJPE, C3DPO's scale", "mm", True),
+    "mpjpe_best_flip_mm": Metric("MPJPE, C3DPO's best flip", "mm", True),
+    "canonical_spread_ratio": Metric("spread over views / instants", "", True),
+    "viewpoint_error_deg": Metric("viewpoint error", "degrees", True),
+    "relative_viewpoint_error_deg": Metric("error of relative viewpoints", "degrees", True),
+    "accel_error_mm": Metric("acceleration error", "mm", True),
+    "accel_error_px": Metric("acceleration error", "px", True),
+    "mean_error_px": Metric("mean error", "px", True),
+    "ms_per_frame": Metric("time per frame", "ms", True),
+    "samples_per_second": Metric("speed", "samples/s", False),
+    "pck3d_150": Metric("PCK3D at 150 mm", "points", False),
+    "auc3d": Metric("AUC", "points", False),
+    **{
+        f"pck_{alpha}_{mean}": Metric(f"PCK@{alpha} ({mean})", "points", False)
+        for alpha in ("0.2", "0.1", "0.05")
+        for mean in ("mean13", "mean7", "micro")
+    },
+    **{
+        f"{name}_{which}": Metric(f"{title}, {which} joints", unit, unit == "px")
+        for which in ("visible", "hidden")
+        for name, title, unit in (
+            ("pck_0.1_mean13", "PCK@0.1 (mean13)", "points"),
+            ("mean_error_px", "mean error", "px"),
+        )
+    },
+}
+
+
+class Gap(NamedTuple):
+    """Difference a - b of two variants' means with its 95 % interval; ``n`` seeds each."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    paired: bool
+
+
+def summary(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Mean, standard deviation and 95 % t-interval of a metric over seeds, a row a variant.
+
+    Columns: mean, std, low, high, n. One seed has no deviation and no interval (NaN).
+
+    Raises:
+        ValueError: no run of the frame has this metric.
+    """
+    rows = {name: _spread(values) for name, values in _by_variant(frame, metric).items()}
+    columns = ["mean", "std", "low", "high", "n"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return table.astype({"n": int}).rename_axis("variant")
+
+
+def compare(frame: pd.DataFrame, a: str, b: str, metric: str, paired: bool = False) -> Gap:
+    """Gap a - b in a metric with its 95 % t-interval.
+
+    Welch's interval by default (unequal variances, seeds independent). ``paired`` takes the
+    differences of runs with the same seed instead, for variants that a seed gives the same
+    data. A variant without runs gives a gap of NaN with n = 0.
+    """
+    runs = frame[frame["variant"].isin([a, b])]
+    if metric not in runs or not {a, b} <= set(runs.dropna(subset=[metric])["variant"]):
+        return Gap(math.nan, math.nan, math.nan, 0, paired)
+    table = runs.pivot(index="seed", columns="variant", values=metric)
+    if paired:
+        mean, _, low, high, n = _spread((table[a] - table[b]).dropna().to_numpy())
+        return Gap(mean, low, high, n, True)
+    first, second = (table[name].dropna().to_numpy() for name in (a, b))
+    mean = float(first.mean() - second.mean())
+    half = _welch_half_width(first, second)
+    return Gap(mean, mean - half, mean + half, min(len(first), len(second)), False)
+
+
+def ratio(frame: pd.DataFrame, a: str, b: str, metric: str) -> Gap:
+    """Ratio a / b of two variants in a positive metric, with its 95 % interval.
+
+    That of the geometric means over seeds: `compare` on the logarithm, taken back.
+    """
+    if metric not in frame:
+        return Gap(math.nan, math.nan, math.nan, 0, False)
+    logarithms = frame.assign(**{metric: np.log(frame[metric].astype(float))})
+    gap = compare(logarithms, a, b, metric)
+    return Gap(*np.exp(gap[:3]).tolist(), gap.n, False)
+
+
+def verdict(gap: Gap, expected_sign: int) -> str:
+    """What a gap says about a claim: "confirmed", "contradicted", "undecided" or "not run".
+
+    Confirmed or contradicted needs three seeds of either variant and an interval without zero.
+
+    Args:
+        expected_sign: +1 or -1, the sign of a - b that the claim predicts.
+    """
+    if expected_sign not in (1, -1):
+        raise ValueError(f"verdict: expected_sign must be +1 or -1, not {expected_sign!r}")
+    if gap.n == 0:
+        return "not run"
+    if gap.n < SEEDS_FOR_A_VERDICT or not (gap.low > 0 or gap.high < 0):
+        return "undecided"
+    return "confirmed" if gap.mean * expected_sign > 0 else "contradicted"
+
+
+def _by_variant(frame: pd.DataFrame, metric: str) -> dict[str, np.ndarray]:
+    if metric not in frame:
+        raise ValueError(f"no run holds the metric {metric!r}; there are {_metrics_of(frame)}")
+    groups = frame.dropna(subset=[metric]).groupby("variant", sort=False)[metric]
+    return {name: values.to_numpy(dtype=float) for name, values in groups}
+
+
+def _metrics_of(frame: pd.DataFrame) -> str:
+    return ", ".join(name for name in frame if name not in COLUMNS) or "none"
+
+
+def _spread(values: np.ndarray) -> tuple[float, float, float, float, int]:
+    n = len(values)
+    mean = float(values.mean()) if n else math.nan
+    if n < 2:
+        return mean, math.nan, math.nan, math.nan, n
+    std = float(values.std(ddof=1))
+    half = float(stats.t.ppf(0.975, n - 1)) * std / math.sqrt(n)
+    return mean, std, mean - half, mean + half, n
+
+
+def _welch_half_width(first: np.ndarray, second: np.ndarray) -> float:
+    if min(len(first), len(second)) < 2:
+        return math.nan
+    squares = np.array([x.var(ddof=1) / len(x) for x in (first, second)])
+    if not squares.any():
+        return 0.0
+    freedom = np.array([len(first) - 1, len(second) - 1])
+    effective = squares.sum() ** 2 / (squares**2 / freedom).sum()
+    return float(stats.t.ppf(0.975, effective) * math.sqrt(squares.sum()))

@@ -1,0 +1,1 @@
+"""Seeded draws, the one loop, checkpoints, traces, and the one adversary."""

@@ -1,0 +1,96 @@
+"""Checkpoints: written whole, and refused by any run but their own.
+
+A checkpoint holds what a step cannot draw again: weights, optimisers, dropout's random state,
+curves, the time spent. On a CPU a run that is resumed from it ends with the same bits.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from posebook.storage import whole
+
+Curves = dict[str, list[list[float]]]
+
+
+class Clock:
+    """Seconds of training, those of earlier processes included; a part of a checkpoint."""
+
+    def __init__(self) -> None:
+        self._before, self._began = 0.0, time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return self._before + time.perf_counter() - self._began
+
+    def state_dict(self) -> dict[str, float]:
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        self._before, self._began = state["seconds"], time.perf_counter()
+
+
+def save(path: Path, signature: str, step: int, parts: Mapping, curves: Curves) -> None:
+    """Write a checkpoint. Raises OSError (one sentence, the previous one intact) if it cannot."""
+    state = {
+        "signature": signature,
+        "step": step,
+        "curves": curves,
+        "random": torch.get_rng_state(),
+        "parts": {name: part.state_dict() for name, part in parts.items()},
+    }
+    if torch.cuda.is_available():
+        state["random_cuda"] = torch.cuda.get_rng_state_all()
+    with whole(path, "make room on the disk and run again to resume") as file:
+        torch.save(state, file)
+
+
+def load(path: Path) -> dict:
+    """A checkpoint's content, on the processor: a run that began on a card may go on without one.
+
+    Raises ValueError with the remedy for a file that is damaged or no checkpoint.
+    """
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        missing = {"signature", "step", "curves", "random", "parts"} - set(state)
+    except Exception as error:
+        raise ValueError(
+            f"checkpoint {path} is damaged, or no checkpoint ({_first_words(error)}); "
+            "delete it and run again"
+        ) from error
+    if missing:
+        raise ValueError(
+            f"checkpoint {path} is damaged, or no checkpoint (no {sorted(missing)[0]}); delete "
+            "it and run again"
+        )
+    return state
+
+
+def resume(path: Path | None, signature: str, parts: Mapping, curves: Curves) -> int:
+    """Load a checkpoint, if there is one, into `parts` and `curves`; returns the step to go on.
+
+    Raises ValueError if it is damaged or of another run.
+    """
+    if path is None or not path.exists():
+        return 0
+    state = load(path)
+    if state["signature"] != signature:
+        raise ValueError(
+            f"checkpoint {path} belongs to a run with other parameters, data or code; delete it or "
+            f"use another folder (its run: {state['signature']}; this run: {signature})"
+        )
+    for name, part in parts.items():
+        part.load_state_dict(state["parts"][name])
+    curves.update(state["curves"])
+    torch.set_rng_state(state["random"])
+    if "random_cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["random_cuda"])
+    return state["step"]
+
+
+def _first_words(error: Exception) -> str:
+    """The first words do: torch goes on with a page of advice."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= 100 else words[:100] + " …"

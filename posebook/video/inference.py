@@ -1,0 +1,287 @@
+"""Poses of whole videos: every frame is encoded once, whatever the number of windows it is in.
+
+Three forms. `naive` does what the equations say, a window at a time: 2 N + 1 encoder passes a
+frame. `cached` gives the same numbers: encoder, pyramid and the gates' input half are computed
+once a frame, the windows of many targets are one batch, and so are both directions. `stream` is
+another model with the same weights: the recursion runs through the whole video instead of
+beginning anew N frames before each target, one step a frame and direction.
+
+All but `naive` read frames from an iterator and keep a bounded number of them.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from posebook.data.formats.pictures import picture as as_picture
+from posebook.video.crops import crop_matrix, cut, inverse, move, normalised
+from posebook.video.heads import joints_of
+from posebook.video.network import VideoNetwork
+from posebook.video.tce import windows
+
+FORMS = ("naive", "cached", "stream")
+BLOCK = 32  # targets at a time
+
+
+@torch.inference_mode()
+def naive(
+    encoder: nn.Module, model: VideoNetwork, pictures: Tensor, targets: Tensor, N: int
+) -> Tensor:
+    """Outputs (B, K, ...) of targets (B,) in a clip of crops (T, S, S, 3), each by itself."""
+    encoder.eval(), model.eval()
+    out = []
+    for target in targets.tolist():
+        rows = (torch.arange(-N, N + 1) + target).clamp(0, len(pictures) - 1)
+        X = torch.cat([encoder(normalised(pictures[row : row + 1])) for row in rows.tolist()])
+        before = torch.arange(N + 1)[None]
+        out.append(model(X, before, 2 * N - before))
+    return torch.cat(out)
+
+
+@torch.inference_mode()
+def poses(
+    encoder: nn.Module,
+    model: VideoNetwork,
+    pictures: Iterable,
+    boxes: Sequence | None = None,
+    *,
+    size: int,
+    N: int,
+    form: str = "cached",
+    loss: str = "heatmap",
+    name: str = "video",
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Joints (K, 2) in pixels and scores (K,) of one person, frame by frame.
+
+    pictures: arrays (H, W, 3) or files, in order, such as
+    `posebook.data.formats.pictures.read_video` gives them. boxes: the person's (x1, y1, x2, y2) in
+    each; None takes whole pictures. size, loss: of the crops and of the training of the network.
+    form: "cached" or "stream".
+
+    Encoder and model are put into evaluation mode: in training mode the answers depend on which
+    frames are taken together.
+
+    Raises ValueError, with `name` and the frame, for a missing or a surplus box, one without area,
+    or one that lies outside its picture.
+    """
+    run = {"cached": cached, "stream": stream}
+    if form not in run:
+        raise ValueError(f"unknown form {form!r}; known: {', '.join(run)}")
+    waiting: deque[Tensor] = deque()
+
+    def film() -> Iterator[Tensor]:
+        number = -1
+        for number, item in enumerate(pictures):
+            picture = as_picture(item)
+            box = _box_of(picture, boxes, number, name)
+            M = crop_matrix(torch.as_tensor(box, dtype=torch.float64)[None], size)
+            waiting.append(M)
+            yield cut([picture], M, size)[0]
+        if boxes is not None and len(boxes) > number + 1:
+            raise ValueError(
+                f"{name}: {len(boxes)} boxes for {number + 1} frames; the video may be cut short, "
+                "or the boxes belong to another one"
+            )
+
+    for output in run[form](encoder, model, film(), N):
+        joints, scores = joints_of(loss, output, size)
+        for mine, score in zip(joints.cpu(), scores.cpu(), strict=True):
+            yield move(inverse(waiting.popleft()), mine[None])[0], score
+
+
+def _box_of(picture: np.ndarray, boxes: Sequence | None, number: int, name: str) -> np.ndarray:
+    height, width = picture.shape[:2]
+    if boxes is None:
+        return np.array([-0.5, -0.5, width - 0.5, height - 0.5])
+    if number >= len(boxes):
+        raise ValueError(f"{name}: frame {number} has no box, there are {len(boxes)}")
+    box = np.asarray(boxes[number], dtype=float)
+    x1, y1, x2, y2 = box
+    if not (x1 < x2 and y1 < y2 and x1 < width and y1 < height and x2 > 0 and y2 > 0):
+        raise ValueError(
+            f"{name}: frame {number}: the box {box.tolist()} has no area in the picture of "
+            f"{width} x {height}; boxes are x1, y1, x2, y2 in pixels"
+        )
+    return box
+
+
+class _Buffer:
+    """Maps and input gates of the last frames of a video that is read on demand."""
+
+    def __init__(self, encoder: nn.Module, model: VideoNetwork, crops: Iterable[Tensor]) -> None:
+        self.encoder, self.model = encoder, model
+        self.crops = iter(crops)
+        self.begin = self.end = 0  # frames held
+        self.parts: tuple[Tensor | None, ...] = ()
+        self.ended = False
+
+    def read_to(self, frame: int) -> None:
+        """Hold all frames up to this one (not included), as far as the video has them."""
+        while self.end < frame and not self.ended:
+            batch = []
+            while len(batch) < min(BLOCK, frame - self.end):
+                crop = next(self.crops, None)
+                if crop is None:
+                    self.ended = True
+                    break
+                batch.append(crop)
+            if batch:
+                self._append(torch.stack(batch))
+
+    def _append(self, pictures: Tensor) -> None:
+        device = next(self.encoder.parameters()).device
+        X = self.encoder(normalised(pictures.to(device)))
+        new = (X if self.model.residual else None, *self.model.prepare(X))
+        self.parts = tuple(
+            part if old is None else torch.cat([old, part])
+            for old, part in zip(self.parts or (None,) * 3, new, strict=True)
+        )
+        self.end += len(pictures)
+
+    def forget(self, frame: int) -> None:
+        """Drop the frames before this one."""
+        drop = max(0, frame - self.begin)
+        self.parts = tuple(None if part is None else part[drop:] for part in self.parts)
+        self.begin += drop
+
+
+@torch.inference_mode()
+def cached(
+    encoder: nn.Module,
+    model: VideoNetwork,
+    crops: Iterable[Tensor],
+    N: int,
+    stride: int = 1,
+    block: int = BLOCK,
+) -> Iterator[Tensor]:
+    """Outputs (B, K, ...) of all frames in blocks, for crops (S, S, 3) of one video in order.
+
+    The numbers of `naive`, to rounding. Holds block + 2 N stride frames' maps at most.
+    """
+    encoder.eval(), model.eval()
+    held, reach, start = _Buffer(encoder, model, crops), N * stride, 0
+    while True:
+        held.read_to(start + block + reach)
+        stop = min(start + block, held.end)
+        if stop == start:
+            return
+        targets = torch.arange(start, stop)
+        ends = torch.zeros_like(targets), torch.full_like(targets, held.end - 1)
+        X, maps, gates = held.parts
+        before, after = (
+            (rows - held.begin).to(maps.device) for rows in windows(targets, *ends, N, stride)
+        )
+        H = model.enhance(maps, gates, before, after)
+        yield model.decode(H, X[before[:, -1]] if model.residual else None)
+        start = stop
+        held.forget(start - reach)
+
+
+@torch.inference_mode()
+def stream(
+    encoder: nn.Module,
+    model: VideoNetwork,
+    crops: Iterable[Tensor],
+    lookahead: int = 6,
+    block: int = BLOCK,
+) -> Iterator[Tensor]:
+    """Outputs in blocks, as `cached`, by one recursion through the whole video.
+
+    Forwards the state lives from the first frame on. Backwards it begins `lookahead` frames behind
+    the end of each block: a video that is still being filmed has no last frame.
+    Raises ValueError for a network that looks at single frames.
+    """
+    _needs_recursion(model)
+    encoder.eval(), model.eval()
+    held, start, state = _Buffer(encoder, model, crops), 0, None
+    while True:
+        held.read_to(start + block + (lookahead if model.directions == 2 else 0))
+        stop = min(start + block, held.end)
+        if stop == start:
+            return
+        X, maps, gates = held.parts
+        size = stop - start
+        H, state = recursion(model.tce, maps[:size], None if gates is None else gates[:size], state)
+        if model.directions == 2:
+            tce = model.tce_after or model.tce
+            theirs = gates if model.tce_after is None else tce.input_gates(maps)
+            H = H + _backwards(tce, maps, theirs)[:size]
+        yield model.decode(H, X[:size] if model.residual else None)
+        start = stop
+        held.forget(start)
+
+
+def whole_clip(model: VideoNetwork, X: Tensor) -> Tensor:
+    """Outputs for features X (T, C, h, w) of all frames of a clip: `stream` in a single block."""
+    _needs_recursion(model)
+    maps, gates = model.prepare(X)
+    H, _ = recursion(model.tce, maps, gates)
+    if model.directions == 2:
+        tce = model.tce_after or model.tce
+        H = H + _backwards(tce, maps, gates if tce is model.tce else tce.input_gates(maps))
+    return model.decode(H, X)
+
+
+def _needs_recursion(model: VideoNetwork) -> None:
+    if model.tce is None:
+        raise ValueError(
+            "this network looks at single frames and has no recursion to stream; use form='cached'"
+        )
+
+
+def recursion(tce, maps: Tensor, gates: Tensor | None, state=None) -> tuple[Tensor, tuple]:
+    """States (T, ., h, w) after each of T frames, and what the next block goes on with."""
+    out = []
+    for t in range(len(maps)):
+        X, W = maps[t : t + 1], None if gates is None else gates[t : t + 1]
+        if state is None:
+            state = tce.begin(X)
+            if tce.start == "zeros":
+                state = tce.step(X, W, *state)
+        else:
+            state = tce.step(X, W, *state)
+        out.append(state[0])
+    return torch.cat(out), state
+
+
+def _backwards(tce, maps: Tensor, gates: Tensor | None) -> Tensor:
+    H, _ = recursion(tce, maps.flip(0), None if gates is None else gates.flip(0))
+    return H.flip(0)
+
+
+def multiplications(
+    encoder: nn.Module, model: VideoNetwork, size: int, N: int, form: str = "cached"
+) -> dict[str, int]:
+    """Multiplications for one frame of a long video, by part, as PyTorch's own counter has them.
+
+    Parts: encoder, maps and gates (pyramid, input half of the gates), recursion, decoder. Warps
+    and normalisation are not counted; they are far below one percent.
+    """
+    if form not in FORMS:
+        raise ValueError(f"unknown form {form!r}; known: {', '.join(FORMS)}")
+    device = next(encoder.parameters()).device
+    seen = 2 * N + 1 if form == "naive" else 1
+    steps = min(N, 1) if form == "stream" else N
+    rows = torch.zeros(1, steps + 1, dtype=torch.long, device=device)
+    picture = torch.zeros(1, size, size, 3, dtype=torch.uint8, device=device)
+    counts = {}
+
+    def counted(part: str, times: int, function, *args):
+        with FlopCounterMode(display=False) as counter:
+            out = function(*args)
+        counts[part] = times * counter.get_total_flops() // 2
+        return out
+
+    was_training = model.training, encoder.training
+    model.eval(), encoder.eval()
+    with torch.no_grad():
+        X = counted("encoder", seen, encoder, normalised(picture))
+        maps, gates = counted("maps and gates", seen, model.prepare, X)
+        H = counted("recursion", 1, model.enhance, maps, gates, rows, rows)
+        counted("decoder", 1, model.decoder, H)
+    model.train(was_training[0]), encoder.train(was_training[1])
+    return counts

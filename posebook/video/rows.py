@@ -1,0 +1,210 @@
+"""Chapter 2's rows as data: what is trained, on what, and for how long.
+
+Training has two steps (section 2.8.2). The base network learns on stills
+(`posebook.video.base_network`); then its encoder is frozen, and what a variant adds is trained on
+clips, with every frame a target. A variant says what makes a row of a table; a profile says how
+large everything is.
+"""
+
+from dataclasses import dataclass, replace
+
+from posebook.data.sources import EMBEDDED_VIDEO, OFFICIAL_CLIPS
+
+DATASETS = (EMBEDDED_VIDEO, *OFFICIAL_CLIPS)
+STRIDES = (1, 3, 5, 7, 9)  # Figure 2.9 (b)
+BASE_SEED = 0  # of the base network, whatever the seed of a row
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What makes a row.
+
+    front, aggregation, directions, start, offsets, separate, residual, reduce: see `VideoNetwork`
+    and `TCE`. flow: average heatmaps along the optical flow. loss: "heatmap", "integral" or
+    "regression". erasing: random erasing in the second step. N neighbours at either side, `stride`
+    frames apart. ends: beyond the ends of a clip, "repeat" the end frame or "truncate" the window.
+    pretrained: base network from "stills", or without any from the "clips" alone. trained: False
+    to measure the base network as it is. cached: False to encode fresh augmentations at each step.
+    also: what else is measured: "curves", "stream", "strides", "broken" (repeated and lost frames).
+    """
+
+    front: str = "single"
+    aggregation: str = "lstm"
+    directions: int = 2
+    flow: bool = False
+    loss: str = "heatmap"
+    erasing: bool = True
+    N: int = 6
+    stride: int = 1
+    start: str = "features"
+    offsets: str = "state"
+    separate: bool = False
+    residual: bool = False
+    reduce: int = 4
+    ends: str = "repeat"
+    pretrained: str = "stills"
+    joints: str = "jhmdb15"
+    split: int = 1
+    trained: bool = True
+    cached: bool = True
+    also: tuple[str, ...] = ()
+
+    @property
+    def temporal(self) -> bool:
+        """Whether other frames than the target have a say."""
+        return self.flow or (self.front not in ("none", "pyramid") and self.N > 0)
+
+
+_BC = Variant()
+# With the pyramid's + X, which equation 2.11 leaves out; `ms-literal` is to the letter.
+_MS = Variant(front="multi", residual=True)
+_FRAME = Variant(front="none")
+VARIANTS: dict[str, Variant] = {
+    # The base network after its first step, before it has seen a clip
+    "base": replace(_FRAME, front="pyramid", trained=False),
+    "base-clips": replace(_FRAME, front="pyramid", trained=False, pretrained="clips"),
+    # Table 2.3, all with random erasing
+    "res50": replace(_FRAME, also=("curves",)),
+    "res50-sp": replace(_FRAME, front="pyramid"),
+    "res50-of": replace(_FRAME, flow=True, also=("curves",)),
+    "res50-tce-s": replace(_BC, aggregation="sum", directions=1),
+    "res50-tce-c": replace(_BC, directions=1),
+    "res50-tce-bc": replace(_BC, also=("curves", "stream", "strides", "broken")),
+    # Table 2.5; the rows with erasing carry -re, and res50-tce-bc-re is Table 2.3's res50-tce-bc
+    "res50-ms-tce-bc-re": replace(_MS, also=("curves", "stream", "broken")),
+    "res50-ss-tce-bc-re": replace(_MS, front="same"),
+    "res50-tce-bc-no-re": replace(_BC, erasing=False),
+    "res50-ms-tce-bc": replace(_MS, erasing=False),
+    "res50-ss-tce-bc": replace(_MS, front="same", erasing=False),
+    # Table 2.4; the heatmap rows are Table 2.3's
+    "res50-regression": replace(_FRAME, loss="regression"),
+    "res50-integral": replace(_FRAME, loss="integral"),
+    "res50-tce-bc-regression": replace(_BC, loss="regression"),
+    "res50-tce-bc-integral": replace(_BC, loss="integral"),
+    # Equation 2.11 as printed
+    "ms-literal": replace(_MS, residual=False),
+    # Tables 2.1 and 2.2
+    "ours": replace(_MS, pretrained="clips"),
+    "ours-split2": replace(_MS, split=2),
+    "ours-split3": replace(_MS, split=3),
+    "ours-penn13": replace(_MS, joints="penn13", also=("curves",)),
+    "ours-penn13-clips": replace(_MS, joints="penn13", pretrained="clips"),
+    # Figure 2.9 (a) and (b); N = 0 is res50, N = 6 is res50-tce-c and res50-tce-bc
+    **{
+        f"{name}-n{N}": replace(_BC, directions=directions, N=N)
+        for N in (2, 4, 8)
+        for name, directions in (("one-direction", 1), ("both-directions", 2))
+    },
+    **{f"stride{stride}": replace(_BC, stride=stride) for stride in STRIDES[1:]},
+    # Where the thesis is silent, or something is left away
+    "no-deformation": replace(_BC, offsets="none"),
+    "offsets-of-both": replace(_BC, offsets="both"),
+    "start-at-zero": replace(_BC, start="zeros"),
+    "truncated-ends": replace(_BC, ends="truncate"),
+    "separate-directions": replace(_BC, separate=True),
+    "half-width": replace(_BC, reduce=8),
+    "double-width": replace(_BC, reduce=2),
+    "fresh-augmentation": replace(_BC, cached=False),
+}  # fmt: skip
+
+# What is run, in this order.
+EXPERIMENTS: dict[str, tuple[str, ...]] = {
+    "base-network": ("base", "base-clips"),
+    "table-2.3": ("res50", "res50-sp", "res50-of", "res50-tce-s", "res50-tce-c", "res50-tce-bc"),
+    "table-2.5": (
+        "res50-ms-tce-bc-re", "res50-ss-tce-bc-re", "res50-tce-bc-no-re", "res50-ms-tce-bc",
+        "res50-ss-tce-bc",
+    ),
+    "literal-2.5": ("ms-literal",),
+    "table-2.4": (
+        "res50-regression", "res50-integral", "res50-tce-bc-regression", "res50-tce-bc-integral",
+    ),
+    "figure-2.9": (
+        *(f"{name}-n{N}" for N in (2, 4, 8) for name in ("one-direction", "both-directions")),
+        "stride9",
+    ),
+    "figure-2.9-between": ("stride3", "stride5", "stride7"),
+    "table-2.1": ("ours", "ours-split2", "ours-split3"),
+    "table-2.2": ("ours-penn13", "ours-penn13-clips"),
+    "tce-choices": (
+        "no-deformation", "offsets-of-both", "start-at-zero", "truncated-ends",
+        "separate-directions", "half-width", "double-width", "fresh-augmentation",
+    ),
+}  # fmt: skip
+
+# Tables 2.1 and 2.2 compare data, not methods, and no sentence of section 2.8.4 rests on the rest.
+ONE_SEED = ("base-network", "table-2.1", "table-2.2", "figure-2.9-between", "tce-choices")
+
+
+@dataclass(frozen=True)
+class BaseSettings:
+    """Size of the base network and of its training.
+
+    width, blocks: of the encoder, see `posebook.video.backbone.Encoder`. crop: pixels. sigma: of
+    the peaks, in cells. imagenet: start from ImageNet's weights, which torchvision then downloads.
+    schedule: of the learning rate; or, as in the thesis, shares of the run after which it drops.
+    epochs: where above 0 they set the steps, by the size of the data.
+    """
+
+    width: int
+    blocks: int
+    crop: int
+    decoder_width: int
+    dilations: tuple[int | None, ...]
+    sigma: float
+    steps: int
+    batch: int
+    learning_rate: float
+    schedule: str | tuple[float, ...]
+    imagenet: bool = False
+    epochs: int = 0
+
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How large an experiment is.
+
+    A batch is `segments` stretches of `length` neighbouring targets, each from one clip with one
+    augmentation: neighbours share most frames of their windows. copies: augmented copies of each
+    clip in the feature cache; 0 for none, encoding fresh ones at each step. evaluations: how often
+    the test split is looked at in training. epochs: where above 0 they set the steps.
+    """
+
+    size: str
+    base: BaseSettings
+    steps: int
+    segments: int
+    length: int
+    learning_rate: float
+    schedule: str | tuple[float, ...]
+    copies: int
+    evaluations: int = 4
+    epochs: int = 0
+
+
+_LAPTOP = BaseSettings(32, 1, 128, 48, (None, 1, 2, 3), 2.0, 21000, 16, 3e-3, "one-cycle")
+_SMOKE = replace(_LAPTOP, width=8, crop=64, decoder_width=16, steps=100, batch=8)
+# Section 2.8.2: a tenth of the rate after each of the drops; `paper` also has its epochs, 140 on
+# stills and 50 on clips.
+_THESIS = BaseSettings(
+    64, 2, 256, 256, (None, 1, 2, 4), 2.0, 26000, 32, 1e-3, (90 / 140, 120 / 140)
+)  # fmt: skip
+
+PROFILES: dict[str, Profile] = {
+    "smoke": Profile("smoke", _SMOKE, 40, 2, 4, 2e-3, "one-cycle", 2, 2),
+    "laptop": Profile("laptop", _LAPTOP, 500, 4, 4, 2e-3, "one-cycle", 6),
+    "gpu": Profile("full", _THESIS, 10000, 3, 8, 1e-3, (20 / 50, 40 / 50), 0),
+    "paper": Profile(
+        "full", replace(_THESIS, epochs=140), 10000, 3, 8, 1e-3, (20 / 50, 40 / 50), 0, epochs=50
+    ),
+}
+
+
+def in_steps(profile: Profile, frames: int) -> Profile:
+    """A profile whose epochs, if it counts in them, are steps over so many training frames."""
+    if not profile.epochs:
+        return profile
+    return replace(
+        profile, steps=profile.epochs * max(1, frames // (profile.segments * profile.length))
+    )

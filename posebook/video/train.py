@@ -1,0 +1,127 @@
+"""The second step of training (section 2.8.2): what a row adds learns on clips."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from posebook.results.provenance import code_digest
+from posebook.storage import key_of
+from posebook.training.checkpoint import Clock, Curves
+from posebook.training.draws import EpochOrder, draw
+from posebook.training.loop import Checkpoint, Schedule, fit
+from posebook.video import crops
+from posebook.video.backbone import Encoder
+from posebook.video.frames import Frames, crop, fingerprint, labels
+from posebook.video.heads import loss_of
+from posebook.video.network import VideoNetwork
+from posebook.video.prepare import Setting
+from posebook.video.rows import Profile, Variant
+from posebook.video.tce import windows
+
+
+def block_starts(frames: Frames, length: int) -> Tensor:
+    """Rows at which stretches of `length` frames begin, so that together they cover every clip.
+
+    The last stretch of a clip is moved back to its end; in a clip shorter than `length` it begins
+    at the first frame.
+    """
+    starts = []
+    for first, last in torch.stack([frames.first, frames.last], 1).unique(dim=0).tolist():
+        latest = max(first, last + 1 - length)
+        starts += [min(start, latest) for start in range(first, last + 1, length)]
+    return torch.tensor(starts)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Features X of the frames that a batch needs, windows as rows of X, and labels of targets."""
+
+    X: Tensor
+    before: Tensor
+    after: Tensor
+    joints: Tensor
+    counted: Tensor
+
+
+def draw_batch(
+    setting: Setting, profile: Profile, variant: Variant, starts: Tensor, random: torch.Generator
+) -> Batch:
+    """The batch of stretches that begin at rows `starts` (G,), each with one augmentation."""
+    frames, F = setting.train, len(setting.train)
+    target = starts[:, None] + torch.arange(profile.length)
+    target = torch.minimum(target, frames.last[starts][:, None]).flatten()
+    group = torch.arange(len(starts)).repeat_interleave(profile.length)
+    N = variant.N if variant.temporal else 0
+    both = windows(target, frames.first[target], frames.last[target], N, variant.stride)
+    cached = setting.train_features
+    if cached is not None:
+        copy = torch.randint(cached.copies, (len(starts),), generator=random)[group]
+        rows = torch.stack([rows + F * copy[:, None] for rows in both])
+        used, (before, after) = rows.unique(return_inverse=True)
+        at = target + F * copy
+        return Batch(cached.X[used].float(), before, after, cached.joints[at], cached.counted[at])
+    drawn = crops.draw_augmentation(len(starts), random)
+    rows = torch.stack([rows + F * group[:, None] for rows in both])
+    used, (before, after) = rows.unique(return_inverse=True)
+    size = profile.base.crop
+    pictures = crop(
+        frames, used % F, size, drawn[used // F], random if variant.erasing else None
+    ).pictures
+    # The targets' labels under the same draws; no picture is cut for them again.
+    joints, counted, _ = labels(frames, target, size, drawn[group])
+    return Batch(encode_frozen(setting.base.encoder, pictures), before, after, joints, counted)
+
+
+@torch.no_grad()
+def encode_frozen(encoder: Encoder, pictures: Tensor) -> Tensor:
+    """Features (B, C, h, w) of crops (B, S, S, 3) by an encoder that does not learn."""
+    encoder.eval()  # its batch statistics are frozen with its weights
+    return encoder(crops.normalised(pictures.to(next(encoder.parameters()).device)))
+
+
+def train(
+    model: VideoNetwork,
+    setting: Setting,
+    profile: Profile,
+    variant: Variant,
+    seed: int,
+    folder: Path | None = None,
+    watch: Callable[[], Mapping[str, float]] | None = None,
+    clock: Clock | None = None,
+) -> Curves:
+    """The second step: pyramid, TCE module and decoder on clips, behind the frozen encoder.
+
+    folder: for checkpoints, and from where a killed run goes on; None for none. watch: numbers to
+    log now and then in evaluation mode. clock: counts the seconds of training.
+    """
+    device = next(model.parameters()).device
+    starts = block_starts(setting.train, profile.length)
+    order = EpochOrder(len(starts), profile.segments, seed)
+
+    def loss(step: int):
+        b = draw_batch(setting, profile, variant, starts[order.batch(step)], draw(seed, step))
+        X, before, after = b.X.to(device), b.before.to(device), b.after.to(device)
+        output = model(X, before, after, truncate=variant.ends == "truncate")
+        joints, counted = b.joints.to(device), b.counted.to(device)
+        base = profile.base
+        return loss_of(variant.loss, output, joints, counted, base.crop, base.sigma), {}
+
+    kept = folder and Checkpoint(
+        folder / "training.pt", signature(setting, profile, variant, seed)
+    )
+    return fit(
+        model, loss, Schedule(profile.steps, profile.learning_rate, profile.schedule, 1.0),
+        evaluate=watch, evaluations=profile.evaluations, points=100, checkpoint=kept, clock=clock,
+        description="clips",
+    )  # fmt: skip
+
+
+def signature(setting: Setting, profile: Profile, variant: Variant, seed: int) -> str:
+    """A name for everything that a training depends on; checkpoints of another are refused."""
+    return key_of(
+        data=fingerprint(setting.train), base=setting.base_record["key"],
+        variant=asdict(variant), profile=asdict(profile), seed=seed, code=code_digest(),
+    )  # fmt: skip

@@ -1,0 +1,135 @@
+"""Drawings hold what they should: the bones, the right colours, equal scales."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from posebook.book import plot
+from posebook.geometry.camera import Camera
+from posebook.geometry.skeleton import H36M
+
+matplotlib.use("Agg")
+plt = plot.plt
+
+
+@pytest.fixture
+def ax():
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
+@pytest.fixture
+def ax3d():
+    figure = plt.figure()
+    yield figure.add_subplot(projection="3d")
+    plt.close(figure)
+
+
+@pytest.fixture
+def joints():
+    return np.random.default_rng(0).normal(size=(17, 3))
+
+
+def color_of(ax, joint):
+    bones = [child for _, child in H36M.bones]
+    return ax.lines[bones.index(H36M.index(joint)[0])].get_color()
+
+
+def spans(ax):
+    return [np.ptp(limits) for limits in (ax.get_xlim(), ax.get_ylim(), ax.get_zlim())]
+
+
+def test_a_body_in_space_has_its_bones_and_sides(ax3d, joints):
+    plot.plot_pose_3d(ax3d, joints, alpha=0.5)
+    assert len(ax3d.lines) == 16
+    assert color_of(ax3d, "LWrist") == plot.LEFT and color_of(ax3d, "RFoot") == plot.RIGHT
+    assert color_of(ax3d, "Head") == plot.MIDDLE
+    assert ax3d.lines[0].get_alpha() == 0.5
+    assert ax3d.get_aspect() == "equal"
+    np.testing.assert_allclose(max(spans(ax3d)), 1.05 * np.ptp(joints, axis=0).max())
+
+
+def test_camera_poses_are_turned_upright(ax3d):
+    joints = np.zeros((17, 3))
+    joints[:, 1] = 1.0  # down, in a camera
+    joints[:, 2] = 5.0  # away
+    plot.plot_pose_3d(ax3d, joints, frame="camera")
+    x, depth, up = (values[0] for values in ax3d.lines[0].get_data_3d())
+    assert (x, depth, up) == (0, 5, -1)
+    with pytest.raises(ValueError, match="frame"):
+        plot.plot_pose_3d(ax3d, joints, frame="image")
+
+
+def test_compared_bodies_share_their_limits(ax3d, joints):
+    plot.plot_pose_3d(ax3d, joints, limits=10 * joints)
+    np.testing.assert_allclose(max(spans(ax3d)), 10.5 * np.ptp(joints, axis=0).max())
+
+
+def test_a_body_in_a_picture_stands_upright_and_shows_trust(ax, joints):
+    trust = np.linspace(0, 1, 17)
+    for _ in range(2):
+        plot.plot_pose_2d(ax, joints[:, :2], trust)
+    assert ax.yaxis_inverted() and len(ax.lines) == 32
+    widths = [line.get_linewidth() for line in ax.lines[:16]]
+    assert widths[0] == 0.5 and max(widths) <= 2.0
+    alphas = ax.collections[0].get_alpha()
+    assert alphas[0] < alphas[-1] == 1
+
+
+def test_wrong_shapes_are_refused(ax, ax3d, joints):
+    with pytest.raises(ValueError, match=r"\(17, 3\), got \(16, 3\)"):
+        plot.plot_pose_3d(ax3d, joints[:16])
+    with pytest.raises(ValueError, match=r"\(17, 2\), got \(17, 3\)"):
+        plot.plot_pose_2d(ax, joints)
+    with pytest.raises(ValueError, match="confidence"):
+        plot.plot_pose_2d(ax, joints[:, :2], np.ones(16))
+
+
+def test_seeds_of_a_curve_share_a_colour_and_a_label(ax):
+    curves = {"a#0": [[0, 1.0], [10, None]], "a#1": [[0, 2.0]], "b": [[0, 3.0]]}
+    plot.plot_curves(ax, curves, ylabel="loss", log=True)
+    colors = [line.get_color() for line in ax.lines]
+    assert colors[0] == colors[1] != colors[2]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    assert ax.get_yscale() == "log" and np.isnan(ax.lines[0].get_ydata()[1])
+
+
+def test_a_camera_is_drawn_where_it_stands_and_looks(ax3d):
+    R = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # looks along +y
+    camera = Camera.from_center("c", R, (1.0, -5.0, 1.5), (1000, 1000), (500, 500), (1000, 1000))
+    plot.plot_cameras(ax3d, [camera], depth=2.0)
+    assert len(ax3d.lines) == 5
+    rim = np.stack(ax3d.lines[4].get_data_3d(), axis=-1)
+    np.testing.assert_allclose(rim[:, 1], -3.0)
+    np.testing.assert_allclose(rim[:4].mean(0), [1, -3, 1.5])
+    low, high = ax3d.get_ylim()
+    assert low < -5 and -3 < high, "centre and picture are both in view"
+
+
+def test_the_style_can_be_set():
+    with matplotlib.rc_context():
+        plot.use_style()
+        assert plt.rcParams["axes.prop_cycle"].by_key()["color"][0] == plot.LEFT
+
+
+def test_every_seed_is_a_dot_and_the_mean_a_bar(ax):
+    runs = pd.DataFrame({"variant": ["a", "a", "b"], "mpjpe_mm": [50.0, 54.0, 100.0]})
+    plot.plot_seeds(ax, runs, {"first": "a", "second": "b", "absent": "c"}, "mpjpe_mm", log=True)
+    bar, dots, *_ = ax.lines
+    assert list(bar.get_xdata()) == [52, 52]
+    assert list(dots.get_xdata()) == [50, 54] and list(dots.get_ydata()) == [0, 0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second", "absent"]
+    assert ax.get_xscale() == "log" and ax.yaxis_inverted()
+
+
+def test_motion_colors_are_white_at_rest_and_differ_by_direction():
+    still = plot.motion_colors(np.zeros((2, 1, 1)), 1.0)
+    assert (still == 1).all()
+    right, left = (plot.motion_colors(np.array([[[x]], [[0.0]]]), 1.0)[0, 0] for x in (1.0, -1.0))
+    np.testing.assert_allclose(right + left, 1)  # opposite ways have complementary colours
+    half = plot.motion_colors(np.array([[[0.5]], [[0.0]]]), 1.0)[0, 0]
+    np.testing.assert_allclose(half, (right + 1) / 2)
+    beyond = plot.motion_colors(np.array([[[7.0]], [[0.0]]]), 1.0)[0, 0]
+    np.testing.assert_allclose(beyond, right)

@@ -1,0 +1,235 @@
+"""Pickled arrays come back as they were, and nothing a pickle wants done is done."""
+
+import io
+import os
+import pickle
+import pickletools
+import struct
+import zipfile
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from posebook.data.formats import safe_pickle
+
+NUMBERS = arrays.arrays(
+    st.sampled_from(["f4", "f8", ">f8", "i2", "i8", "u1", "?", "U3", "S2"]),
+    arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3),
+)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+    | st.binary() | NUMBERS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+    | st.tuples(inner, inner),
+    max_leaves=8,
+)  # fmt: skip
+
+
+def same(a, b):
+    if isinstance(a, np.ndarray):
+        return isinstance(b, np.ndarray) and a.dtype == b.dtype and np.array_equal(
+            a, b, equal_nan=a.dtype.kind == "f"
+        )  # fmt: skip
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b) and a == b
+
+
+@settings(max_examples=40, deadline=None)
+@given(PLAIN, st.integers(0, 5))
+def test_plain_data_comes_back(value, protocol):
+    assert same(value, safe_pickle.run(io.BytesIO(pickle.dumps(value, protocol))))
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_files_of_old_numpy_are_read(protocol):
+    old = pickle.dumps({"a": np.arange(6.0).reshape(2, 3), "b": np.float32(2)}, protocol)
+    old = old.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+    assert b"numpy.core" in old
+    found = safe_pickle.run(io.BytesIO(old))
+    assert np.array_equal(found["a"], np.arange(6.0).reshape(2, 3)) and found["b"] == 2
+
+
+def test_values_shared_by_two_places_and_ordered_dictionaries_are_read():
+    shared = np.arange(3)
+    value = OrderedDict(a=[shared, shared], b={("S1", "54138969"): shared.T})
+    found = safe_pickle.run(io.BytesIO(pickle.dumps(value)))
+    assert found["a"][0] is found["a"][1]
+    assert np.array_equal(found["b"]["S1", "54138969"], shared)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz_with_objects_comes_back(tmp_path, save):
+    table = {"S1": {"Eating": [np.ones((2, 17, 2), np.float32)] * 4}}
+    columns = np.asfortranarray(np.arange(6).reshape(2, 3))
+    objects = np.array([{"a": 1}, [np.zeros(2), np.zeros(2)], None], dtype=object)
+    save(tmp_path / "a.npz", table=table, columns=columns, objects=objects)
+    found = safe_pickle.read_npz(
+        tmp_path / "a.npz", ["table", "columns", "objects", "not in the file"]
+    )
+    assert list(found) == ["table", "columns", "objects"]
+    assert same(found["table"], table) and same(found["columns"], columns)
+    assert same(list(found["objects"]), list(objects))
+    assert safe_pickle.fields_of(tmp_path / "a.npz") == ["columns", "objects", "table"]
+
+
+def test_npy_and_pickle_files(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(4.0))
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({("S1", "5"): {"f": np.ones((2, 1))}}))
+    assert np.array_equal(safe_pickle.read_npy(tmp_path / "a.npy"), np.arange(4.0))
+    assert safe_pickle.read_pickle(tmp_path / "a.pkl")["S1", "5"]["f"].shape == (2, 1)
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+class Hostile:
+    """An object that would create a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_file_that_tries_to_run_code_is_refused_by_name(tmp_path):
+    trace = tmp_path / "trace"
+    array = np.empty((), object)
+    array[()] = {"S1": {"Eating": Hostile(trace)}}
+    np.savez(tmp_path / "data_3d_h36m.npz", positions_3d=array)
+    with pytest.raises(ValueError, match=r"data_3d_h36m\.npz.*\.mkdir.*not opened"):
+        safe_pickle.read_npz(tmp_path / "data_3d_h36m.npz", ["positions_3d"])
+    assert not trace.exists()
+    with zipfile.ZipFile(tmp_path / "data_3d_h36m.npz") as archive:
+        program = archive.read("positions_3d.npy").split(b"\n", 1)[1]  # behind the array's header
+    asked = [(code.name, value) for code, value, _ in pickletools.genops(program)]
+    assert ("SHORT_BINUNICODE", "mkdir") in asked and ("REDUCE", None) in asked, "hostile indeed"
+
+
+def program(*lines: bytes) -> io.BytesIO:
+    return io.BytesIO(b"\x80\x04" + b"".join(lines) + b".")
+
+
+def half_an_array() -> bytes:
+    return b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btR"
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        program(b"cbuiltins\neval\n(X\x01\x00\x00\x001tR"),
+        program(b"\x8c\x05posix\x8c\x06system\x93\x8c\x02ls\x85R"),  # by STACK_GLOBAL
+        program(b"cnumpy\nload\n)R"),
+        program(b"cnumpy.core.multiarray\nfromfile\n)R"),
+        program(b"(X\x02\x00\x00\x00lsios\nsystem\n"),  # INST
+        program(b"(cos\nsystem\nX\x02\x00\x00\x00lso"),  # OBJ
+        program(b"cnumpy\nndarray\n)\x81"),  # NEWOBJ
+        program(b"\x82\x01"),  # EXT1, a registered extension
+        program(b"Pname\n"),  # PERSID, a persistent object
+        program(b"cnumpy\nndarray\n(K\x05K\x05tR"),  # another way to make an array
+        program(b"cnumpy\ndtype\nX\x05\x00\x00\x00f4,f4\x85R"),
+        program(half_an_array(), b"}X\x01\x00\x00\x00aK\x01sb"),  # an array's inside by name
+        program(b"]q\x00K\x01b"),  # BUILD on a list
+        program(b"}]K\x01s"),  # an unhashable key
+        program(b"h\x07"),  # a memory never filled
+        program(b"\x85"),
+        program(b"u"),
+        program(b"0"),
+        program(b"K\x01K\x02"),  # two results
+        io.BytesIO(b"\x80\x04K\x01"),  # no end
+        io.BytesIO(b""),
+    ],
+)
+def test_instructions_and_names_beyond_plain_data_are_refused(stream):
+    with pytest.raises(ValueError):
+        safe_pickle.run(stream)
+
+
+def test_keys_that_take_for_ever_to_hash_are_refused():
+    # a tuple of two equal tuples, sixty deep: 2^60 leaves
+    doubled = b")" + b"".join(b"q%ch%c\x86" % (depth, depth) for depth in range(60))
+    with pytest.raises(ValueError, match="key"):
+        safe_pickle.run(program(b"}", doubled, b"K\x01s"))
+
+
+def test_a_list_that_holds_itself_does_no_harm():
+    loop: list = []
+    loop.append(loop)
+    found = safe_pickle.run(io.BytesIO(pickle.dumps(loop)))
+    assert found[0] is found
+
+
+def test_array_with_less_content_than_its_shape(tmp_path):
+    content = pickle.dumps(np.zeros((40, 3)), 4).replace(b"K(K\x03", b"K(K\x04")
+    (tmp_path / "a.pkl").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.pkl: an array of shape \(40, 4\)"):
+        safe_pickle.read_pickle(tmp_path / "a.pkl")
+
+
+def test_a_pickle_that_announces_a_terabyte(tmp_path):
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40) + b"x.")
+    with pytest.raises(ValueError, match="announces more"):
+        safe_pickle.read_pickle(tmp_path / "a.pkl")
+
+
+def test_an_array_that_announces_a_terabyte(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(100))
+    content = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(content.replace(b"(100,), ", b"(1<<40,)"))
+    with pytest.raises(ValueError, match=r"a\.npy"):
+        safe_pickle.read_npy(tmp_path / "a.npy")
+    (tmp_path / "a.npy").write_bytes(
+        content.replace(b"(100,)", b"(9**9)").replace(b"9**9", b"9999")
+    )
+    with pytest.raises(ValueError, match=r"a\.npy"):
+        safe_pickle.read_npy(tmp_path / "a.npy")
+
+
+def test_bombs_are_refused_before_they_are_unpacked(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", bomb=np.zeros(1 << 22))
+    with pytest.raises(ValueError, match="bomb"):
+        safe_pickle.read_npz(tmp_path / "a.npz", ["bomb"])
+    np.savez(tmp_path / "b.npz", large=np.zeros(1000))
+    with pytest.raises(ValueError, match=r"b\.npz: large\.npy would take"):
+        safe_pickle.read_npz(tmp_path / "b.npz", ["large"], limit=1000)
+
+
+def test_two_fields_of_one_name(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros(2))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive, pytest.warns(UserWarning):
+        archive.writestr("x.npy", b"")
+    with pytest.raises(ValueError, match="same name"):
+        safe_pickle.read_npz(tmp_path / "a.npz", ["x"])
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<!DOCTYPE html>", b"version https://git-lfs", b"PK\3\4"]
+)
+def test_what_is_no_archive_is_named(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.npz cannot be read .*copy or make it again"):
+        safe_pickle.read_npz(tmp_path / "a.npz", ["x"])
+
+
+def test_missing_file_and_dead_link_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no file"):
+        safe_pickle.read_npz(tmp_path / "a.npz", ["x"])
+    (tmp_path / "a.npz").symlink_to(tmp_path / "gone.npz")
+    with pytest.raises(FileNotFoundError, match=r"link to .*gone\.npz"):
+        safe_pickle.read_npz(tmp_path / "a.npz", ["x"])
+
+
+def test_a_flipped_bit_is_found(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros(1000))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(ValueError, match="CRC"):
+        safe_pickle.read_npz(tmp_path / "a.npz", ["x"])

@@ -1,0 +1,142 @@
+"""The check command: where it looks, what it prints, and that it writes nothing it should not."""
+
+import os
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+from posebook.data.sources.report import Report, picture_of, write_sheet
+
+from posebook.data.fixtures import views as fixtures_3d
+from posebook.data.sources import check as __main__
+from posebook.data.sources import folders
+
+
+@pytest.fixture
+def report(tmp_path):
+    made = Report("human36m", tmp_path, found=["a.npz"])
+    made.samples = [(f"sample {i}", np.full((20, 30, 3), 255, np.uint8)) for i in range(5)]
+    return made
+
+
+# ---------------------------------------------------------------- reports
+
+
+def test_status_is_the_worst_of_all(report):
+    assert report.status == 0 and "All as it should be." in str(report)
+    report.counts.append(("frames", 1000, 1000))
+    assert report.status == 0 and "frames: 1,000 (as official)" in str(report)
+    report.counts.append(("takes", 3, 4))
+    assert report.status == 1 and "takes: 3 (official: 4)" in str(report)
+
+
+@pytest.mark.parametrize("change", ["missing", "problem", "found"])
+def test_what_makes_it_fail(report, change):
+    if change == "missing":
+        report.missing.append("b.npz")
+    elif change == "problem":
+        report.problem(ValueError("b.npz is damaged"), "copy it again")
+        assert "b.npz is damaged\n    -> copy it again" in str(report)
+    else:
+        report.found.clear()
+    assert report.status == 1 and "Something is missing or wrong." in str(report)
+
+
+def test_sheet_is_a_picture_of_all_samples(report, tmp_path):
+    (tmp_path / "out").mkdir()
+    report.folder = tmp_path / "data"
+    write_sheet(report, tmp_path / "out" / "sheet.png")
+    with Image.open(tmp_path / "out" / "sheet.png") as picture:
+        assert picture.format == "PNG" and picture.width > picture.height
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["sheet.png"]
+
+
+def test_sheet_is_never_written_into_the_data(report, tmp_path):
+    with pytest.raises(ValueError, match="data folder, where nothing is written"):
+        write_sheet(report, tmp_path / "sheet.png")
+    report.folder = tmp_path / "data"
+    with pytest.raises(FileNotFoundError, match="no folder .*gone to write sheet.png into"):
+        write_sheet(report, tmp_path / "gone" / "sheet.png")
+    report.samples.clear()
+    with pytest.raises(ValueError, match="no samples"):
+        write_sheet(report, tmp_path / "sheet.png")
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_picture_of_a_figure():
+    picture = picture_of(Figure(figsize=(2, 1), dpi=50))
+    assert picture.shape == (50, 100, 3) and picture.dtype == np.uint8
+
+
+# ---------------------------------------------------------------- folders
+
+
+def test_folder_of_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv(folders.VARIABLE, str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=f"put jhmdb there, .* or set {folders.VARIABLE}"):
+        folders.data_folder("jhmdb")
+    (tmp_path / "jhmdb").mkdir()
+    assert folders.data_folder("jhmdb") == tmp_path / "jhmdb"
+    with pytest.raises(ValueError, match="unknown data set 'h36m'; known: human36m"):
+        folders.data_folder("h36m")
+
+
+def test_default_folder_is_in_the_clone(root, monkeypatch):
+    monkeypatch.delenv(folders.VARIABLE, raising=False)
+    assert folders.CLONE == root
+    assert "/data/" in (root / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+
+def test_a_name_in_another_case_is_found(tmp_path):
+    (tmp_path / "Annot.MAT").write_text("")
+    assert folders.find(tmp_path, "annot.mat").read_text() == ""
+    with pytest.raises(FileNotFoundError, match="has no camera.calibration"):
+        folders.find(tmp_path, "camera.calibration")
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        folders.find(tmp_path / "gone", "annot.mat")
+
+
+# ---------------------------------------------------------------- the command
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    home = tmp_path_factory.mktemp("data")
+    (home / "human36m").mkdir()
+    fixtures_3d.write_human36m(home / "human36m", frames=1)
+    return home
+
+
+def test_command_prints_the_report_and_its_status(data, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv(folders.VARIABLE, str(data))
+    sheet = tmp_path / "sheet.png"
+    assert __main__.main(["check", "human36m", "--sheet", str(sheet)]) == 1
+    printed = capsys.readouterr().out
+    assert "gt: 209 takes of 4 views" in printed and f"written: {sheet}" in printed
+    assert sheet.stat().st_size > 1000
+    assert sorted(os.listdir(data / "human36m")) == ["data_2d_h36m_gt.npz", "data_3d_h36m.npz"]
+
+
+def test_command_takes_a_folder(data, capsys):
+    assert __main__.main(["check", "mpi-inf-3dhp", str(data)]) == 1
+    assert "has no S1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", folders.DATASETS)
+def test_command_without_data_says_what_to_do(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(folders.VARIABLE, str(tmp_path))
+    assert __main__.main(["check", name]) == 2
+    assert capsys.readouterr().err.startswith("Cannot check: there is no folder")
+
+
+@pytest.mark.parametrize("name", folders.DATASETS)
+def test_an_empty_folder_of_each_data_set_is_reported(name, tmp_path, capsys):
+    assert __main__.main(["check", name, str(tmp_path)]) in (1, 2)
+    assert "".join(capsys.readouterr()).strip()
+
+
+def test_sheet_in_the_data_folder_is_refused(data, capsys):
+    folder = str(data / "human36m")
+    assert __main__.main(["check", "human36m", folder, "--sheet", f"{folder}/a.png"]) == 2
+    assert "where nothing is written" in capsys.readouterr().err

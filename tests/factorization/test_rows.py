@@ -1,0 +1,254 @@
+"""Chapter 4's runs: every row trains, repeats, resumes, and shares its dictionary."""
+
+from collections import Counter
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+
+from posebook import factorization, lifting
+from posebook.book.thesis import read_claims
+from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.factorization.dictionary import EncoderDecoder, level_sizes
+from posebook.factorization.network import FactorizationNetwork
+from posebook.geometry.rotations import rotation
+from posebook.results.records import validate
+
+
+@cache
+def one_person(size=None, split="subjects", noise="full"):
+    train, test = make_views(ViewsSize(1, 12, 1), split, noise)
+    return [s for s in train if s.subject == "S1"], test[:2]
+
+
+@pytest.fixture
+def smoke(monkeypatch):
+    """The smoke profile on one person; called with fields of the profile to change."""
+    monkeypatch.setattr(lifting, "make_views", one_person)
+
+    def change(**fields):
+        profile = replace(factorization.rows.PROFILES["smoke"], **fields)
+        monkeypatch.setitem(factorization.rows.PROFILES, "smoke", profile)
+
+    return change
+
+
+def test_every_variant_is_a_row_of_one_experiment_and_no_two_are_the_same():
+    rows = Counter(name for names in factorization.rows.EXPERIMENTS.values() for name in names)
+    assert set(rows) == set(factorization.rows.VARIANTS) and set(rows.values()) == {1}
+    assert len(set(factorization.rows.VARIANTS.values())) == len(factorization.rows.VARIANTS)
+    assert set(factorization.rows.ONE_SEED) < set(factorization.rows.EXPERIMENTS)
+
+
+def test_claims_of_the_chapter_are_about_rows_that_are_run():
+    claims = [claim for claim in read_claims() if claim.chapter == 4]
+    assert len(claims) >= 11
+    for row in {row for claim in claims for row in claim.rows}:
+        experiment, variant = row.split("/")
+        assert variant in factorization.rows.EXPERIMENTS[experiment]
+
+
+# Each loss, dictionary, camera and kind of picture once; the other rows combine or weigh these.
+RUN = (
+    "baseline-cf", "baseline-adv", "pca-dictionary", "c3dpo", "ours-sd", "ours-da", "literal-hd",
+    "scale-free-ray-centred", "orthographic",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", RUN)
+def test_a_variant_runs(variant, smoke):
+    smoke(steps=10, dictionary_steps=3)
+    model, record = factorization.run("smoke", variant, 0)
+    validate({**record, "schema": 1, "versions": {}, "poses": []})
+    row = factorization.rows.VARIANTS[variant]
+    assert record["steps"] == 10 + 3 * row.pretrained
+    assert ("dictionary_loss" in record["curves"]) == row.pretrained
+    assert ("consistency" in record["curves"]) == (row.consistency != "none")
+    assert ("critic_gap" in record["curves"]) == row.adversarial
+    assert record["metrics"]["sign"] == float(model.sign) in (-1, 1)
+    assert record["metrics"]["p_mpjpe_mm"] <= record["metrics"]["mpjpe_best_rotation_mm"] + 1e-3
+    assert len(record["poses"]) == 3
+
+
+@pytest.mark.parametrize("kind", ["profile", "variant", "dataset"])
+def test_an_unknown_name_is_answered_with_the_known_ones(kind):
+    names = {"profile": "smoke", "variant": "baseline", "dataset": "embedded-views"}
+    with pytest.raises(ValueError, match=f"unknown {kind} 'other'; known: .*{names[kind]}"):
+        settings("factorization", **names | {kind: "other"})
+
+
+def test_a_single_view_is_refused(smoke, monkeypatch):
+    one = lambda *_: tuple([_first_view(s) for s in part] for part in one_person())  # noqa: E731
+    monkeypatch.setattr(lifting, "make_views", one)
+    size, row = settings("factorization", "smoke", "baseline-cf")
+    with pytest.raises(ValueError, match="needs two views of an instant, the data has 1"):
+        factorization.prepare.load(size, row)
+
+
+def _first_view(sequence):
+    return replace(
+        sequence, joints_2d=sequence.joints_2d[:, :1], confidence=sequence.confidence[:, :1],
+        cameras=sequence.cameras[:1], occluded=None,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- the same run again
+
+
+def same_weights(a, b):
+    a, b = a.state_dict(), b.state_dict()
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def without_clock(record):
+    clock = ("wall_seconds", "samples_per_second", "poses", "parameters")
+    return {k: v for k, v in record.items() if k not in clock}
+
+
+def test_a_run_is_the_same_whether_it_learns_its_dictionary_or_finds_it(smoke, tmp_path):
+    smoke(steps=6, dictionary_steps=5, dropout=0.25)
+    alone, record = factorization.run("smoke", "baseline-cf", 0)
+    for _ in range(2):
+        model, again = factorization.run("smoke", "baseline-cf", 0, dictionaries=tmp_path)
+        assert same_weights(alone, model) and without_clock(record) == without_clock(again)
+        assert len(list(tmp_path.glob("[0-9a-f]*[0-9a-f].pt"))) == 1
+    other, third = factorization.run("smoke", "baseline-cf", 1)
+    assert not same_weights(alone, other) and third["metrics"] != record["metrics"]
+    assert third["data_digest"] == record["data_digest"]
+
+
+def test_what_agrees_shares_a_dictionary_and_nothing_else(smoke, tmp_path):
+    smoke(dictionary_steps=2)
+    size, row = settings("factorization", "smoke", "baseline-cf")
+    pictures, *_ = factorization.prepare.load(size, row)
+
+    def stored_after(seed=0, pictures=pictures, **changed):
+        mine = replace(row, **changed)
+        factorization.learn_dictionary.shared_dictionary(pictures, size, mine, seed, tmp_path, "code")
+        return len([p for p in tmp_path.glob("*.pt") if "training" not in p.name])
+
+    assert [stored_after(), stored_after(), stored_after(seed=1)] == [1, 1, 2]
+    assert [stored_after(camera="linear"), stored_after(code=8)] == [3, 4]
+    assert stored_after(starts=1) == 5
+    other = replace(pictures, X=2 * pictures.X)
+    assert [stored_after(pictures=other), stored_after(consistency="none")] == [6, 6]
+
+
+def test_a_dictionary_is_the_best_of_several_starts_and_no_label_has_a_say(smoke):
+    smoke(dictionary_steps=5)
+    size, row = settings("factorization", "smoke", "baseline-cf")
+    pictures, *_ = factorization.prepare.load(size, row)
+    blind = replace(pictures, Y=None, heading=None)
+    start, trials = factorization.learn_dictionary.best_start(blind, size, row, 2)
+    assert len(set(trials)) == row.starts == 4
+    assert start == 2 + 100 * trials.index(min(trials))
+    chosen, record = factorization.learn_dictionary.shared_dictionary(blind, size, row, 2, None, "code")
+    assert (record["start"], record["trials"]) == (start, trials)
+    alone = replace(row, starts=1)
+    plain, record = factorization.learn_dictionary.shared_dictionary(blind, size, alone, start, None, "code")
+    assert same_weights(chosen, plain) and (record["start"], record["trials"]) == (start, [])
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("variant", ["baseline-adv", "c3dpo"])
+def test_a_killed_run_resumes_with_the_same_bits(variant, smoke, tmp_path, monkeypatch):
+    smoke(steps=8, dictionary_steps=2, dropout=0.25)
+    monkeypatch.setattr(factorization, "IMITATION", 0.0)
+    real_fit = factorization.fit
+    monkeypatch.setattr(
+        factorization, "fit", lambda *a, **k: real_fit(*a, **k | {"checkpoint_every": 3})
+    )
+    whole, _ = factorization.run("smoke", variant, 0)
+    real, calls = factorization.train.pair_loss, []
+
+    def dying(*args):
+        calls.append(0)
+        if len(calls) == 6:
+            raise Killed
+        return real(*args)
+
+    monkeypatch.setattr(factorization, "pair_loss", dying)
+    with pytest.raises(Killed):
+        factorization.run("smoke", variant, 0, folder=tmp_path / "run")
+    calls.clear()
+    monkeypatch.setattr(factorization, "pair_loss", lambda *a: calls.append(0) or real(*a))
+    resumed, _ = factorization.run("smoke", variant, 0, folder=tmp_path / "run")
+    assert len(calls) < 8
+    assert same_weights(whole, resumed)
+
+
+# ---------------------------------------------------------------- parts
+
+
+def test_the_thesis_sizes():
+    size, row = settings("factorization", "paper", "baseline-cf", "human36m")
+    assert (size.epochs, size.dictionary_epochs, size.batch, size.width) == (70, 40, 1024, 1024)
+    assert size.schedule == (50 / 70,) and size.learning_rate == size.dictionary_rate == 1e-3
+    assert level_sizes(last=row.code, levels=size.levels)[::11] == (125, 10)
+
+
+def test_epochs_become_steps_by_the_size_of_the_data(smoke):
+    size, row = settings("factorization", "smoke", "baseline-cf")
+    pictures, *_ = factorization.prepare.load(size, row)
+    counted = factorization.rows.in_steps(replace(size, epochs=3, dictionary_epochs=2), pictures)
+    assert counted.steps == 3 * (len(pictures) // size.batch)
+    assert counted.dictionary_steps == 2 * (4 * len(pictures) // size.dictionary_batch)
+    assert factorization.rows.in_steps(size, pictures) is size
+
+
+def test_random_rotations_have_no_favourite_direction():
+    R = factorization.random_rotations(20000, torch.Generator().manual_seed(0))
+    assert R.mean(0).abs().max() < 0.02
+    torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("viewpoint", ["omega", "columns"])
+def test_a_new_network_looks_at_the_typical_body_from_the_front(viewpoint, smoke):
+    size, row = settings("factorization", "smoke", "baseline-cf")
+    pictures, *_ = factorization.prepare.load(size, row)
+    dictionary = factorization.learn_dictionary.new_dictionary(size, row, pictures)
+    dictionary.typical.normal_()
+    model = FactorizationNetwork(dictionary, 32, 2, 0.0, viewpoint).eval()
+    Y_hat, R = model(pictures.X[:50, 0])
+    torch.testing.assert_close(R, rotation(torch.zeros(50, 3)), atol=0.3, rtol=0)
+    assert (Y_hat - dictionary(dictionary.typical[None])).abs().max() < 0.3 * Y_hat.abs().max()
+
+
+def test_the_network_imitates_its_teacher(smoke, monkeypatch):
+    smoke(steps=60, dictionary_steps=10)
+    size, row = settings("factorization", "smoke", "baseline-hd")
+    pictures, *_ = factorization.prepare.load(size, row)
+    dictionary = factorization.learn_dictionary.new_dictionary(size, row, pictures)
+    teacher = EncoderDecoder(dictionary, "svd").requires_grad_(False).eval()
+    model = FactorizationNetwork(dictionary, 32, 2, 0.0, "columns")
+    pair = factorization.train.gather(pictures, *(torch.full((64,), i) for i in (5, 0, 1)))
+    before = factorization.train.imitation(model, teacher, pair)
+    monkeypatch.setattr(factorization, "IMITATION", 1.0)
+    factorization.train.train(model, pictures, size, row, 0, teacher)
+    assert factorization.train.imitation(model, teacher, pair) < 0.7 * before
+
+
+def test_the_adversary_needs_true_poses(smoke):
+    size, row = settings("factorization", "smoke", "baseline-adv")
+    pictures, *_ = factorization.prepare.load(size, row)
+    with pytest.raises(ValueError, match="learns from true 3D poses"):
+        factorization.Adversary(replace(pictures, Y=None), size)
+
+
+def test_the_mirror_is_settled_without_labels(smoke):
+    size, row = settings("factorization", "smoke", "baseline")
+    pictures, *_ = factorization.prepare.load(size, row)
+    blind = replace(pictures, Y=None, heading=None)
+    model = factorization.prepare.build(size, row, None)
+    factorization.evaluate.settle_mirror(model, blind)
+    sign = float(model.sign)
+    # A network that gives mirrored bodies is given the other sign.
+    with torch.no_grad():
+        for part in (model.shape_head[-1].weight, model.shape_head[-1].bias):
+            part.view(17, 3, -1)[:, 2] *= -1
+    factorization.evaluate.settle_mirror(model, blind)
+    assert float(model.sign) == -sign

@@ -1,0 +1,402 @@
+"""The training loop: exact resumption, checkpoints that survive accidents, schedules, orders."""
+
+import errno
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from posebook.training.loop.draws import EpochOrder, draw, seed_everything
+from posebook.training.loop.loop import fit, rate
+from torch import nn
+
+from posebook.storage import exclusive
+from posebook.training.loop import loop as training
+
+STEPS, BATCH = 23, 8
+
+
+class Killed(Exception):
+    """The process ended here."""
+
+
+class Problem:
+    """A small regression with dropout and batch normalisation, and a loss that can be killed."""
+
+    def __init__(self, kill_at: int | None = None) -> None:
+        seed_everything(0)
+        self.model = nn.Sequential(
+            nn.Linear(3, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 1)
+        )
+        self.x = torch.randn(40, 3, generator=draw(7, 0))
+        self.order = EpochOrder(40, BATCH, seed=0)  # 5 steps an epoch
+        self.kill_at, self.calls = kill_at, 0
+
+    def loss(self, step: int):
+        if step == self.kill_at:
+            raise Killed
+        self.calls += 1
+        x = self.x[self.order.batch(step)]
+        value = (self.model(x) - x.sum(1, keepdim=True)).square().mean()
+        return value, {"largest": self.model[0].weight.abs().max()}
+
+    def evaluate(self):
+        return {"error": (self.model(self.x) - self.x.sum(1, keepdim=True)).abs().mean()}
+
+    def fit(self, checkpoint: Path | None = None, **options):
+        usual = dict(
+            evaluate=self.evaluate, evaluate_every=5, log_every=3, checkpoint_every=6, signature="a"
+        )
+        options = usual | options | dict(steps=STEPS, learning_rate=0.01, checkpoint=checkpoint)
+        return fit(self.model, self.loss, **options)
+
+
+def weights(problem: Problem) -> dict:
+    return problem.model.state_dict()
+
+
+def same(a: dict, b: dict) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run" / "training.pt"
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """Curves and weights of a run that nothing interrupted."""
+    problem = Problem()
+    return problem.fit(), weights(problem)
+
+
+# ---------------------------------------------------------------- interrupted and resumed
+
+
+@pytest.mark.parametrize(
+    ("kill_at", "left"),
+    [
+        (2, STEPS),  # before the first checkpoint: from the start
+        (6, STEPS - 6),  # right after one
+        (11, STEPS - 6),  # in the second epoch after a checkpoint in the second
+        (22, STEPS - 18),  # at the last step
+    ],
+)
+def test_a_killed_run_ends_with_the_same_bits(kill_at, left, path, whole):
+    curves, expected = whole
+    with pytest.raises(Killed):
+        Problem(kill_at).fit(path)
+    torch.manual_seed(12345)  # whatever the new process did before
+    again = Problem()
+    assert again.fit(path) == curves
+    assert again.calls == left
+    assert same(weights(again), expected)
+
+
+def test_a_run_killed_over_and_over_ends_with_the_same_bits(path, whole):
+    for kill_at in (7, 13, 19):
+        with pytest.raises(Killed):
+            Problem(kill_at).fit(path)
+    again = Problem()
+    assert again.fit(path) == whole[0] and same(weights(again), whole[1])
+
+
+def test_a_checkpoint_changes_nothing(path, whole):
+    problem = Problem()
+    assert problem.fit(path) == whole[0] and same(weights(problem), whole[1])
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_checkpoint_appears_at_once_or_not_at_all(path, monkeypatch):
+    """A process may die between writing and renaming: the old file must be whole until then."""
+    with pytest.raises(Killed):
+        Problem(kill_at=8).fit(path)
+    before, found = path.read_bytes(), []
+
+    def die(source, target):
+        found.append(Path(target).read_bytes())
+        raise Killed
+
+    monkeypatch.setattr(training.os, "replace", die)
+    with pytest.raises(Killed):
+        Problem().fit(path)
+    assert found == [before] and path.read_bytes() == before
+
+
+def test_a_finished_run_is_not_run_again(path, whole):
+    Problem().fit(path)
+    again = Problem()
+    assert again.fit(path) == whole[0] and again.calls == 0 and same(weights(again), whole[1])
+
+
+def test_no_half_summed_curve_is_saved(path, whole):
+    """Checkpoints wait for the next log point: every 6 steps asked for, logs every 4."""
+    curves = Problem().fit(log_every=4)
+    with pytest.raises(Killed):
+        Problem(kill_at=14).fit(path, log_every=4)
+    assert torch.load(path, weights_only=True)["step"] == 8
+    assert Problem().fit(path, log_every=4) == curves
+
+
+def test_companions_are_resumed_too(path):
+    def run(kill_at=None, checkpoint=None):
+        problem = Problem(kill_at)
+        beside = nn.Linear(1, 1)
+        nn.init.zeros_(beside.weight)
+
+        def before_step(step):
+            with torch.no_grad():
+                beside.weight += step
+            return {"beside": beside.weight.sum()}
+
+        problem.fit(checkpoint, before_step=before_step, companions={"beside": beside})
+        return beside.weight.item()
+
+    with pytest.raises(Killed):
+        run(15, path)
+    assert run(checkpoint=path) == run() == STEPS * (STEPS - 1) / 2
+
+
+# ---------------------------------------------------------------- checkpoints and accidents
+
+
+def test_a_checkpoint_of_another_run_is_refused(path):
+    Problem().fit(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"training\.pt belongs to a run with other parameters"):
+        Problem().fit(path, signature="b")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"text"])
+def test_a_damaged_checkpoint_is_refused(damage, path):
+    Problem().fit(path)
+    path.write_bytes(damage(path.read_bytes()))
+    problem = Problem()
+    with pytest.raises(ValueError, match=r"training\.pt is damaged, .*; delete it and") as refusal:
+        problem.fit(path)
+    assert problem.calls == 0
+    assert "\n" not in str(refusal.value)
+
+
+def write_weights(path):
+    torch.save({"weight": torch.zeros(3)}, path)
+
+
+def write_pickle(path):
+    path.write_bytes(pickle.dumps(Path("anything")))
+
+
+@pytest.mark.parametrize("write", [write_weights, write_pickle])
+def test_a_file_that_is_no_checkpoint_is_refused_in_a_sentence(write, path):
+    path.parent.mkdir()
+    write(path)
+    with pytest.raises(ValueError, match=r"training\.pt is .*delete it") as refusal:
+        Problem().fit(path)
+    assert "\n" not in str(refusal.value)
+
+
+def full_disk(error):
+    def save(state, file):
+        file.write(b"half a checkpoint")
+        raise error
+
+    return save
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"),
+    ],
+)
+def test_a_full_disk_leaves_the_previous_checkpoint(error, path, whole, monkeypatch):
+    with pytest.raises(Killed):
+        Problem(kill_at=8).fit(path)
+    before = path.read_bytes()
+    with monkeypatch.context() as context:
+        context.setattr(torch, "save", full_disk(error))
+        with pytest.raises(OSError, match=r"could not write .*training\.pt.* intact: make room"):
+            Problem().fit(path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path], "half a file was left"
+    again = Problem()
+    assert again.fit(path) == whole[0] and again.calls == STEPS - 6
+    assert same(weights(again), whole[1])
+
+
+def test_messages_are_one_line(path):
+    Problem().fit(path)
+    with pytest.raises(ValueError) as refusal:
+        Problem().fit(path, signature="b")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_folder_has_one_run_at_a_time(tmp_path):
+    with exclusive(tmp_path / "run"):
+        with pytest.raises(RuntimeError, match="another process is running in .*run; wait"):
+            with exclusive(tmp_path / "run"):
+                pass
+    with pytest.raises(Killed):
+        with exclusive(tmp_path / "run"):
+            raise Killed
+    with exclusive(tmp_path / "run"):
+        pass
+
+
+# ---------------------------------------------------------------- the loop itself
+
+
+def test_curves_hold_means_since_the_last_point():
+    parameter = nn.Parameter(torch.zeros(1))
+    model = nn.Module()
+    model.weight = parameter
+
+    def loss(step):
+        return 0 * parameter.sum() + step, {"square": torch.tensor(float(step * step))}
+
+    curves = fit(model, loss, steps=5, learning_rate=0.1, log_every=2)
+    assert curves["loss"] == [[2, 0.5], [4, 2.5], [5, 4.0]]
+    assert curves["square"] == [[2, 0.5], [4, 6.5], [5, 16.0]]
+
+
+def test_the_loss_falls():
+    problem = Problem()
+    curves = fit(problem.model, problem.loss, steps=200, learning_rate=0.03, log_every=20)
+    assert curves["loss"][-1][1] < 0.5 * curves["loss"][0][1]
+
+
+def test_evaluation_is_without_dropout_and_ends_with_the_last_step():
+    problem, modes = Problem(), []
+
+    def evaluate():
+        modes.append(problem.model.training)
+        return problem.evaluate()
+
+    curves = problem.fit(evaluate=evaluate, evaluate_every=10)
+    assert [step for step, _ in curves["error"]] == [10, 20, STEPS]
+    assert not any(modes)
+
+
+def test_gradients_are_clipped_to_a_norm():
+    model = nn.Linear(4, 1)
+    fit(
+        model, lambda step: (1e6 * model.weight.sum(), {}), steps=1, learning_rate=0.1, max_norm=0.5
+    )
+    assert model.weight.grad.norm().item() == pytest.approx(0.5)
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run(path):
+    model = nn.Linear(1, 1)
+
+    def loss(step):
+        return model.weight.sum() * (float("nan") if step == 12 else 1.0), {}
+
+    with pytest.raises(FloatingPointError, match="loss is no longer finite at step 15; lower"):
+        fit(
+            model, loss, steps=30, learning_rate=0.1, log_every=5, checkpoint=path,
+            checkpoint_every=5,
+        )  # fmt: skip
+    assert torch.load(path, weights_only=True)["step"] == 10, "a spoiled state was saved"
+
+
+# ---------------------------------------------------------------- schedules
+
+
+def test_thirds_are_those_of_section_3_6_2():
+    """From 0.001, a tenth after each 100 of 300 epochs."""
+    factors = [rate("thirds", epoch / 300) for epoch in (0, 99, 100, 199, 200, 299)]
+    assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_shares_of_a_run_drop_the_rate():
+    """The schedule of section 2.8.2: a tenth after 90 and again after 120 of 140 epochs."""
+    shares = (90 / 140, 120 / 140)
+    factors = [rate(shares, epoch / 140) for epoch in (0, 89, 90, 119, 120, 139)]
+    assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_slow_parameters_and_frozen_ones():
+    """Adam's first step is the learning rate: a tenth of it for slow ones, nothing for frozen."""
+    model = nn.ModuleList([nn.Linear(1, 1, bias=False) for _ in range(3)])
+    for layer in model:
+        nn.init.zeros_(layer.weight)
+    model[2].weight.requires_grad_(False)
+    fit(
+        model, lambda step: (sum(layer.weight.sum() for layer in model), {}), steps=1,
+        learning_rate=0.5, schedule="constant", slow=list(model[1].parameters()),
+    )  # fmt: skip
+    weights = [layer.weight.item() for layer in model]
+    assert weights == pytest.approx([-0.5, -0.05, 0.0], rel=1e-4)
+
+
+def test_one_cycle_rises_and_falls():
+    factors = [rate("one-cycle", step / 1000) for step in range(1000)]
+    top = max(range(1000), key=factors.__getitem__)
+    assert top == 200 and factors[top] == pytest.approx(1, abs=1e-3)
+    assert factors[0] == pytest.approx(0.04)
+    assert factors[: top + 1] == sorted(factors[: top + 1])
+    assert factors[top:] == sorted(factors[top:], reverse=True)
+    assert 0 < factors[-1] < 1e-3
+
+
+def test_the_schedule_sets_the_rate():
+    """Adam's first step is the learning rate, whatever the gradient."""
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    fit(model, lambda step: (model.weight.sum(), {}), steps=1, learning_rate=0.5)
+    assert model.weight.item() == pytest.approx(-0.5 * 0.04, rel=1e-4)
+
+
+def test_an_unknown_schedule_is_answered_with_the_known_ones():
+    with pytest.raises(ValueError, match="unknown schedule 'cosine'; known: one-cycle, thirds"):
+        rate("cosine", 0.5)
+
+
+# ---------------------------------------------------------------- orders
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_every_instant_comes_once_an_epoch(seed):
+    order = EpochOrder(40, BATCH, seed)
+    epochs = [torch.cat([order.batch(5 * e + k) for k in range(5)]) for e in range(3)]
+    for epoch in epochs:
+        assert sorted(epoch.tolist()) == list(range(40))
+    assert not torch.equal(epochs[0], epochs[1]) and not torch.equal(epochs[1], epochs[2])
+
+
+def test_what_is_left_of_an_epoch_is_dropped_and_differs():
+    order = EpochOrder(43, BATCH, 0)
+    assert order.steps == 5
+    seen = [set(torch.cat([order.batch(5 * e + k) for k in range(5)]).tolist()) for e in range(8)]
+    assert all(len(epoch) == 40 for epoch in seen)
+    assert set.union(*seen) == set(range(43))
+
+
+def test_any_step_can_be_asked_for_at_any_time():
+    a, b = EpochOrder(40, BATCH, 0), EpochOrder(40, BATCH, 0)
+    steps = range(17)
+    there = {step: a.batch(step).clone() for step in steps}
+    for step in reversed(steps):
+        assert torch.equal(b.batch(step), there[step])
+
+
+def test_seeds_give_other_orders():
+    a, b = EpochOrder(40, BATCH, 0), EpochOrder(40, BATCH, 1)
+    assert not torch.equal(a.batch(0), b.batch(0))
+
+
+def test_too_few_instants_for_a_batch():
+    with pytest.raises(ValueError, match=re.escape("a batch of 64 needs as many instants, the")):
+        EpochOrder(40, 64, 0)
+
+
+def test_steps_draw_different_numbers_and_always_the_same():
+    first, again, step, seed = (
+        torch.rand(4, generator=draw(*key)) for key in ((0, 3), (0, 3), (0, 4), (1, 3))
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, step) and not torch.equal(first, seed)

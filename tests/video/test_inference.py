@@ -1,0 +1,185 @@
+"""Whole videos: every form gives what it should, and never holds more than it must."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from posebook.video.backbone import Encoder
+from posebook.video.crops import normalised
+from posebook.video.inference import (
+    _Buffer,
+    cached,
+    multiplications,
+    naive,
+    poses,
+    recursion,
+    stream,
+    whole_clip,
+)
+from posebook.video.network import VideoNetwork
+
+SIZE, N = 32, 3
+
+
+@pytest.fixture(params=["single", "multi", "none", "separate", "residual", "zeros"])
+def networks(request):
+    """A small encoder and each kind of video network, of which no part is trivial."""
+    torch.manual_seed(0)
+    encoder = Encoder(4).eval()
+    kinds = {
+        "separate": dict(front="multi", separate=True),
+        "residual": dict(front="multi", residual=True),
+        "zeros": dict(front="single", start="zeros"),
+    }
+    options = kinds.get(request.param, dict(front=request.param))
+    model = VideoNetwork(encoder.channels, 3, 8, **options).eval()
+    with torch.no_grad():
+        for part in model.parameters():
+            part.add_(0.3 * torch.randn_like(part))
+    return encoder, model
+
+
+def clip(frames):
+    generator = torch.Generator().manual_seed(frames)
+    return torch.randint(0, 255, (frames, SIZE, SIZE, 3), dtype=torch.uint8, generator=generator)
+
+
+@pytest.mark.parametrize(("frames", "block"), [(1, 4), (2, 4), (9, 4), (8, 4), (11, 32)])
+def test_cached_is_naive(networks, frames, block):
+    encoder, model = networks
+    pictures = clip(frames)
+    reach = N if model.tce else 0
+    expected = naive(encoder, model, pictures, torch.arange(frames), reach)
+    found = torch.cat(list(cached(encoder, model, pictures, reach, block=block)))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_stride_reaches_further(networks):
+    encoder, model = networks
+    pictures = clip(9)
+    if model.tce is None:
+        return
+    whole = torch.cat(list(cached(encoder, model, pictures, 2, stride=2, block=3)))
+    # Every other frame as a video of its own, seen from its middle.
+    one = naive(encoder, model, pictures[::2], torch.tensor([2]), 2)
+    torch.testing.assert_close(whole[4:5], one, atol=1e-5, rtol=1e-5)
+
+
+def test_every_frame_is_encoded_once(networks):
+    encoder, model = networks
+    seen = []
+    encoder.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    list(cached(encoder, model, clip(13), N, block=4))
+    assert sum(seen) == 13
+
+
+@pytest.mark.parametrize("form", [cached, stream])
+def test_a_long_video_is_held_a_block_at_a_time(networks, form, monkeypatch):
+    encoder, model = networks
+    if form is stream and model.tce is None:
+        return
+    held, append = [], _Buffer._append
+
+    def watched(buffer, pictures):
+        append(buffer, pictures)
+        held.append((buffer.end - buffer.begin, len(buffer.parts[1])))
+
+    monkeypatch.setattr(_Buffer, "_append", watched)
+    frames = sum(len(part) for part in form(encoder, model, (p for p in clip(60)), N, block=4))
+    assert frames == 60
+    assert max(count for count, _ in held) <= 4 + 2 * N
+    assert all(count == length for count, length in held)
+
+
+def test_a_whole_clip_in_one_block_is_one_recursion_each_way(networks):
+    encoder, model = networks
+    if model.tce is None:
+        return
+    pictures = clip(7)
+    with torch.no_grad():
+        X = encoder(normalised(pictures))
+        maps, gates = model.prepare(X)
+        later = model.tce_after or model.tce
+        H, _ = recursion(model.tce, maps, gates)
+        back, _ = recursion(later, maps.flip(0), later.input_gates(maps.flip(0)))
+        H = H + back.flip(0)
+        expected = model.decoder(H + X if model.residual else H)
+    found = torch.cat(list(stream(encoder, model, pictures, lookahead=3, block=8)))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(whole_clip(model, X), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_forwards_a_stream_does_not_depend_on_its_blocks():
+    torch.manual_seed(0)
+    encoder = Encoder(4).eval()
+    model = VideoNetwork(encoder.channels, 3, 8, front="single", directions=1).eval()
+    pictures = clip(10)
+    one, many = (torch.cat(list(stream(encoder, model, pictures, block=b))) for b in (32, 3))
+    torch.testing.assert_close(one, many, atol=1e-5, rtol=1e-5)
+
+
+def test_an_empty_video_gives_nothing(networks):
+    encoder, model = networks
+    assert list(cached(encoder, model, iter(()), N)) == []
+
+
+def test_counted_multiplications_are_those_that_are_done():
+    encoder = Encoder(4).eval()
+    model = VideoNetwork(encoder.channels, 3, 8).eval()
+    one_each = multiplications(encoder, model, SIZE, N, "naive")
+    with FlopCounterMode(display=False) as counter:
+        naive(encoder, model, clip(9), torch.tensor([4]), N)
+    assert 2 * sum(one_each.values()) == counter.get_total_flops()
+    parts = {form: multiplications(encoder, model, SIZE, N, form) for form in ("cached", "stream")}
+    assert parts["cached"]["encoder"] * 7 == one_each["encoder"]
+    assert parts["stream"]["recursion"] * N == parts["cached"]["recursion"]
+
+
+def test_an_unknown_form_is_answered_with_the_known_ones():
+    with pytest.raises(ValueError, match="unknown form 'fast'; known: naive, cached, stream"):
+        multiplications(Encoder(4), None, SIZE, N, "fast")
+
+
+# ---------------------------------------------------------------- from pictures to joints
+
+
+@pytest.fixture
+def small():
+    torch.manual_seed(0)
+    encoder = Encoder(4).eval()
+    return encoder, VideoNetwork(encoder.channels, 3, 8, front="single").eval()
+
+
+@pytest.mark.parametrize("form", ["cached", "stream"])
+def test_joints_of_a_video_lie_where_the_boxes_are(small, form):
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 255, (50, 90, 3), dtype=np.uint8) for _ in range(40)]
+    boxes = [[10 + t, 5, 40 + t, 45] for t in range(40)]
+    found = list(poses(*small, pictures, boxes, size=SIZE, N=2, form=form))
+    assert len(found) == 40
+    for (joints, scores), (x1, y1, x2, y2) in zip(found, boxes, strict=True):
+        assert joints.shape == (3, 2) and scores.shape == (3,)
+        away = (joints - torch.tensor([(x1 + x2) / 2, (y1 + y2) / 2])).abs()
+        assert away.max() <= 0.625 * 40  # half of the enlarged square
+
+
+def test_a_video_without_boxes_is_taken_whole(small):
+    pictures = (np.zeros((31, 57), np.uint8) for _ in range(3))  # grey, of odd size
+    assert len(list(poses(*small, pictures, size=SIZE, N=2))) == 3
+
+
+@pytest.mark.parametrize("box", [[5, 5, 5, 9], [95, 5, 99, 9], [-9, 0, -1, 9], [9, 9, 5, 5]])
+def test_a_box_that_shows_nothing_is_refused_by_name_and_frame(small, box):
+    pictures = [np.zeros((50, 90, 3), np.uint8)] * 3
+    good = [0, 0, 40, 40]
+    with pytest.raises(ValueError, match=r"gym\.avi: frame 2: the box .* has no area in the pic"):
+        list(poses(*small, pictures, [good, good, box], size=SIZE, N=1, name="gym.avi"))
+    with pytest.raises(ValueError, match=r"gym\.avi: frame 2 has no box, there are 2"):
+        list(poses(*small, pictures, [good, good], size=SIZE, N=1, name="gym.avi"))
+
+
+def test_an_unknown_form_of_reading_is_refused(small):
+    with pytest.raises(ValueError, match="unknown form 'naive'; known: cached, stream"):
+        next(poses(*small, [], size=SIZE, N=1, form="naive"))
