@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
-from posebook.results.statistics.compare import summary
+from posebook.results.statistics import summary
 
 from posebook.book.thesis import printed
 from posebook.results.records import read_rows

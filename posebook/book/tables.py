@@ -12,6 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from posebook.book.thesis import printed
+from posebook.experiments import catalogue
+from posebook.experiments.catalogue import command
+from posebook.results.checks import MOVED
 from posebook.results.records import read_rows
 from posebook.results.statistics import METRICS, SEEDS_FOR_A_VERDICT, Gap, summary
 
@@ -50,7 +53,7 @@ def published(
 def value(runs: pd.DataFrame, row: str, metric: str, digits: int = 1) -> str:
     """A row's mean with the half-width of its 95 % interval over seeds, "59.0 ± 0.4".
 
-    One seed has no interval and says so; a row whose code has changed since is marked.
+    One seed has no interval and says so; a row that today's code does not give again is marked.
     """
     mine = runs[runs["variant"] == row]
     if metric not in mine or not mine[metric].notna().any():
@@ -59,7 +62,7 @@ def value(runs: pd.DataFrame, row: str, metric: str, digits: int = 1) -> str:
     text = f"{spread['mean']:,.{digits}f}"
     half = f"{_NBSP}±{_NBSP}{spread['high'] - spread['mean']:,.{digits}f}"
     text += half if spread["n"] > 1 else f" (1{_NBSP}seed)"
-    return text + (" (stale)" if mine["stale"].any() else "")
+    return text + (" (moved)" if (mine["state"] == MOVED).any() else "")
 
 
 def mean(runs: pd.DataFrame, row: str, metric: str) -> float:
@@ -113,19 +116,48 @@ def seeds(runs: pd.DataFrame, row: str) -> int:
     return int((runs["variant"] == row).sum())
 
 
-def to_compute(
+def source(
     runs: Mapping[str, pd.DataFrame], rows: Iterable[str], wanted: int = SEEDS_FOR_A_VERDICT
 ) -> str:
-    """One sentence a profile on what is missing or stale and the command for it; or nothing."""
-    rows = list(rows)
-    said = []
+    """The line under a table, one a profile: what made it, whether it holds, how to compute it.
+
+    *Made by* names the commits of the records, *re-checked at* the commit at which the first steps
+    of all of them were last repeated (`posebook.experiments.confirm`). Rows that moved since, or
+    have fewer seeds than `wanted`, are named.
+    """
+    rows, said = list(rows), []
     for profile, frame in runs.items():
+        mine = frame[frame["variant"].isin(rows)]
         short = [f"`{row}` ({n} of {wanted} seeds)" for row in rows
-                 if (n := seeds(frame, row)) < wanted]  # fmt: skip
-        old = [f"`{row}`" for row in rows if frame[frame["variant"] == row]["stale"].any()]
-        parts = [f"not run yet: {', '.join(short)}"] * bool(short)
-        parts += [f"computed by code that has changed since: {', '.join(old)}"] * bool(old)
-        if parts:
-            command = f"`make results PROFILE={profile}`"
-            said.append(f"*Profile `{profile}`, {'; '.join(parts)}.* {command} computes them.")
+                 if (n := seeds(mine, row)) < wanted]  # fmt: skip
+        moved = [f"`{row}`" for row in rows if (mine[mine["variant"] == row]["state"] == MOVED).any()]
+        parts = [made_by(mine)] if len(mine) else []
+        parts += [f"moved since, run again: {', '.join(moved)}"] * bool(moved)
+        parts += [f"not run yet: {', '.join(short)}"] * bool(short)
+        again = f"`{command(as_names(rows), profile)}` computes it"
+        said.append(f"*Profile `{profile}`: {'; '.join([*parts, again])}.*")
     return "\n\n".join(said)
+
+
+def made_by(runs: pd.DataFrame) -> str:
+    """Which commits made some runs, and at which they were all found to hold."""
+    commits = [f"`{commit.rstrip('+')[:7]}`" for commit in dict.fromkeys(runs["commit"])]
+    shown = ", ".join(commits[:3]) + (f" and {len(commits) - 3} more" if len(commits) > 3 else "")
+    states = [state.rstrip("+")[:7] for state in dict.fromkeys(runs["state"]) if state != MOVED]
+    checked = f", re-checked at `{states[-1]}`" if states and all(states) else ""
+    return f"made by {shown}{checked}"
+
+
+def as_names(rows: Sequence[str]) -> list[str]:
+    """Rows as few names for the command: an experiment's where all of its rows are there."""
+    known, names = [*catalogue.rows()], []
+    for experiment in dict.fromkeys(row.partition("/")[0] for row in rows):
+        mine = [row for row in rows if row.startswith(f"{experiment}/")]
+        every = {row for row in known if row.startswith(f"{experiment}/")}
+        names += [experiment] if every <= set(mine) or not every & set(mine) else mine
+    if len(names) > 1:  # a table that also shows rows of another one brings them along
+        for name in names:
+            shown = set(catalogue.select([name])[0]) if name in catalogue.ALSO_SHOWN else set()
+            if set(rows) <= shown:
+                return [name]
+    return names

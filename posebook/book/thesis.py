@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import yaml
 
+from posebook.results.checks import MOVED
 from posebook.results.records import read_rows
 from posebook.results.statistics import METRICS, Gap, compare, verdict
 
@@ -48,11 +49,11 @@ class Claim(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """Our answer to a claim: the gap better - worse, the verdict, whether a run is out of date."""
+    """Our answer to a claim: the gap better - worse, the verdict, whether a run has moved."""
 
     gap: Gap
     verdict: str
-    stale: bool
+    moved: bool
 
 
 @cache
@@ -86,7 +87,7 @@ def judge(claim: Claim, profile: str, folder: str | os.PathLike | None = None) -
     """Set a claim against the results of one profile; `folder` as in `read_results`."""
     runs = read_rows(profile, claim.rows, folder)
     gap = compare(runs, *claim.rows, claim.metric)
-    return Finding(gap, verdict(gap, claim.expected_sign), bool(runs["stale"].any()))
+    return Finding(gap, verdict(gap, claim.expected_sign), bool((runs["state"] == MOVED).any()))
 
 
 def _read(name: str):

@@ -225,8 +225,8 @@ def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: boo
     folder, checks, moved = results_folder() / profile, {}, []
     bar = tqdm(total=len(wanted), desc="rows", unit="run")
     with bar, ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread) as pool:
-        chunks = _chunks(profile, list(wanted), jobs)
-        for found in as_completed([pool.submit(_traces, profile, chunk) for chunk in chunks]):
+        parts = chunks(profile, list(wanted), jobs)
+        for found in as_completed([pool.submit(_traces, profile, part) for part in parts]):
             for new in found.result():
                 bar.update()
                 path = wanted[new["row"], new["seed"]]
@@ -251,7 +251,7 @@ def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: boo
     return 1 if moved else 0
 
 
-def _chunks(profile: str, runs: list[tuple[str, int]], jobs: int) -> list[list[tuple[str, int]]]:
+def chunks(profile: str, runs: list[tuple[str, int]], jobs: int) -> list[list[tuple[str, int]]]:
     """The runs in parts that share their data, the largest first."""
     parts: dict[tuple, list] = {}
     for name, seed in runs:

@@ -261,9 +261,10 @@ def _plain(value: object, field: str) -> object:
 
 
 def _on_one_line(text: str) -> str:
-    """A curve's [step, value] pairs on a line each, for readable differences in git.
+    """Lists of numbers, such as a curve's [step, value], on a line each: git then shows them well.
 
     Only JSON's own line breaks are touched: a text has none.
     """
-    pair = r"\[\n\s*([^\[\]{}\",\n]+),\n\s*([^\[\]{}\",\n]+)\n\s*\]"
-    return re.sub(pair, r"[\1, \2]", text)
+    number = r"-?\d[\d.eE+-]*"
+    numbers = rf"\[\n\s*{number}(?:,\n\s*{number})*\n\s*\]"
+    return re.sub(numbers, lambda found: f"[{' '.join(found[0][1:-1].split())}]", text)
