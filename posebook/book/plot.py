@@ -1,7 +1,6 @@
 """Drawings: one function each, on axes that the caller makes.
 
-Left limbs are blue, right limbs orange, the middle dark: colours that every kind of colour vision
-tells apart (Okabe and Ito), so that a mirrored body is seen at once.
+Left limbs are blue, right limbs orange, the middle dark: see `posebook.palette`.
 """
 
 from __future__ import annotations
@@ -18,9 +17,8 @@ from mpl_toolkits.mplot3d import Axes3D
 
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M, JointSet
+from posebook.palette import CYCLE, side_color
 
-LEFT, RIGHT, MIDDLE = "#0072B2", "#D55E00", "#404040"
-CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#404040")
 _LINES = ("-", "--", ":", "-.")
 
 
@@ -187,13 +185,6 @@ def plot_color_wheel(ax: Axes, top: float, unit: str = "cells") -> None:
     ax.imshow(np.where((np.hypot(x, y) <= 1)[..., None], disc, 1.0))
     ax.set(title=f"radius {top:.2g} {unit}", aspect="equal")
     ax.axis("off")
-
-
-def side_color(name: str) -> str:
-    """Colour of a joint by its name: left, right or middle."""
-    if name[:1] in "LR" and name[1:2].isupper():
-        return LEFT if name[0] == "L" else RIGHT
-    return MIDDLE
 
 
 def _picture_corners(camera: Camera, depth: float) -> np.ndarray:

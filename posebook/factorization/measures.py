@@ -8,7 +8,7 @@ from torch import Tensor
 
 from posebook.factorization.mirror import mirror_shape
 from posebook.factorization.pictures import Pictures, body_size
-from posebook.geometry.rotations import angle, best_rotation, project_to_rotation
+from posebook.geometry.rotations import angle, best_rotation, nearest_to
 from posebook.metrics import pose3d as metrics
 
 
@@ -72,7 +72,7 @@ def viewpoint_errors(R: Tensor, pictures: Pictures) -> dict[str, float]:
     `relative_viewpoint_error_deg`: the rotation from the first view of an instant into the others
     against the true one, which needs no such choice.
     """
-    common = project_to_rotation((R @ pictures.heading.mT).mean((0, 1)))
+    common = nearest_to((R @ pictures.heading.mT).mean((0, 1)))
     absolute = angle(R, common @ pictures.heading)
     relative = lambda A: A[:, :1].mT @ A[:, 1:]  # noqa: E731
     # Both axes are the same body's, so that the true turn is the cameras' own.

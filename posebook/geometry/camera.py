@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from posebook.geometry.rotations import from_quaternion
+
 Z_MIN = 1.0  # metres; eq. 3.1 has a pole at z = 0, and no rig films people from nearer than this
 
 
@@ -66,7 +68,8 @@ class Camera:
         cls, name: str, quaternion, center, focal, principal, resolution, **lens
     ):
         """From a (w, x, y, z) quaternion that turns camera axes into world axes (VideoPose3D)."""
-        R = quaternion_to_matrix(np.asarray(quaternion, dtype=np.float64)).T
+        q = torch.as_tensor(np.asarray(quaternion, dtype=np.float64))
+        R = from_quaternion(q / q.norm()).numpy().T
         return cls(name, R, center, focal, principal, tuple(resolution), **lens)
 
     @property
@@ -106,18 +109,6 @@ class Camera:
     def pixels(self, rays: np.ndarray) -> np.ndarray:
         """Rays (..., 2) to pixels (..., 2), lens distortion included."""
         return distort(rays, self.radial, self.tangential) * self.focal + self.principal
-
-
-def quaternion_to_matrix(q: np.ndarray) -> np.ndarray:
-    """Rotation matrix (3, 3) of a (w, x, y, z) quaternion, which is normalised first."""
-    w, x, y, z = q / np.linalg.norm(q)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
 
 
 def distort(rays: np.ndarray, radial: np.ndarray, tangential: np.ndarray) -> np.ndarray:

@@ -159,16 +159,11 @@ def _refined(R, s, rays1, rays2, threshold) -> tuple[np.ndarray, np.ndarray]:
 
     def distances(step):
         turned, moved = pose(step)
-        return epipolar_distance(_cross(moved) @ turned, rays1, rays2)
+        return epipolar_distance(np.cross(moved, turned, axisb=0, axisc=0), rays1, rays2)
 
     # Cauchy's loss, because a wrongly detected joint should hardly pull at all.
     found = least_squares(distances, np.zeros(6), loss="cauchy", f_scale=threshold)
     return pose(found.x)
-
-
-def _cross(s: np.ndarray) -> np.ndarray:
-    """The matrix (3, 3) that takes the cross product with `s`."""
-    return np.array([[0, -s[2], s[1]], [s[2], 0, -s[0]], [-s[1], s[0], 0]])
 
 
 def _no_baseline() -> ValueError:

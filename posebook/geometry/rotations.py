@@ -1,5 +1,6 @@
-"""Rotations: from axis and angle, the nearest one to a matrix, the best one between two bodies."""
+"""Rotations, by roma; by hand only what has gradients that its general decomposition has not."""
 
+import roma
 import torch
 from torch import Tensor
 
@@ -13,20 +14,13 @@ def hat(omega: Tensor) -> Tensor:
 
 
 def rotation(omega: Tensor) -> Tensor:
-    """Rodrigues' formula: R = expm [omega]_x (..., 3, 3), with finite gradients everywhere.
+    """Rodrigues' formula: R = expm [omega]_x (..., 3, 3), with finite gradients everywhere."""
+    return roma.rotvec_to_rotmat(omega)
 
-    R = I + (sin t / t) [omega]_x + ((1 - cos t) / t^2) [omega]_x^2 with t = |omega|. Near t = 0
-    the two quotients are their Taylor series in t^2, which has no root to differentiate.
-    """
-    square = omega.square().sum(-1)
-    small = square < 1e-3
-    # The branch that is not taken must be finite as well: its gradient is multiplied by zero.
-    t = torch.where(small, 1.0, square).sqrt()
-    a = torch.where(small, 1 - square / 6 + square.square() / 120, t.sin() / t)
-    b = torch.where(small, 0.5 - square / 24 + square.square() / 720, (1 - t.cos()) / (t * t))
-    cross = hat(omega)
-    identity = torch.eye(3, dtype=omega.dtype, device=omega.device)
-    return identity + a[..., None, None] * cross + b[..., None, None] * (cross @ cross)
+
+def from_quaternion(q: Tensor) -> Tensor:
+    """Unit quaternions (..., 4), w first, to rotation matrices (..., 3, 3)."""
+    return roma.unitquat_to_rotmat(roma.quat_wxyz_to_xyzw(q))
 
 
 def nearest_rotation(M: Tensor) -> Tensor:
@@ -47,27 +41,20 @@ def nearest_rotation(M: Tensor) -> Tensor:
 
 def random_rotations(n: int, generator: torch.Generator) -> Tensor:
     """Rotations (n, 3, 3), all equally likely: normalised Gaussian quaternions."""
-    w, *v = torch.randn(n, 4, generator=generator).unbind(1)
-    axis = torch.stack(v, 1)
-    length = axis.norm(dim=1, keepdim=True).clamp(min=1e-9)
-    return rotation(2 * torch.atan2(length, w[:, None]) * axis / length)
+    q = torch.randn(n, 4, generator=generator)
+    return from_quaternion(q / q.norm(dim=1, keepdim=True).clamp(min=1e-9))
 
 
-def project_to_rotation(matrix: Tensor) -> Tensor:
+def nearest_to(matrix: Tensor) -> Tensor:
     """The rotation (..., 3, 3) nearest to a matrix, never a reflection."""
-    U, _, Vt = torch.linalg.svd(matrix)
-    proper = torch.ones_like(matrix[..., 0])
-    proper[..., 2] = torch.linalg.det(U @ Vt)
-    return U @ (proper[..., None] * Vt)
+    return roma.special_procrustes(matrix)
 
 
 def best_rotation(Y: Tensor, target: Tensor) -> Tensor:
     """Rotations (..., 3, 3) about the pelvis that bring Y @ R nearest to the target (Kabsch)."""
-    return project_to_rotation(Y.mT @ target)
+    return nearest_to(Y.mT @ target)
 
 
 def angle(A: Tensor, B: Tensor) -> Tensor:
     """Angle (...) between rotations (..., 3, 3), degrees."""
-    # |A - B| = 2 sqrt(2) sin(angle / 2), which is precise near zero as the trace is not.
-    chord = torch.linalg.matrix_norm(A - B) / 8**0.5
-    return torch.rad2deg(2 * torch.asin(chord.clamp(max=1)))
+    return torch.rad2deg(roma.rotmat_geodesic_distance(A, B))

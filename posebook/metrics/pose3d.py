@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from posebook.geometry.rotations import from_quaternion
 from posebook.geometry.skeleton import H36M, PCK3D_JOINTS
 
 _CHUNK = 4096  # poses; small enough to stay in a processor's cache
@@ -176,7 +177,7 @@ def _align(predicted: Tensor, target: Tensor) -> Tensor:
     predicted = predicted - predicted.mean(-2, keepdim=True)
     correlation = predicted.mT @ (target - center)
     reached, quaternions = torch.linalg.eigh(_horn_matrix(correlation))
-    rotation = _quaternion_to_matrix(quaternions[..., -1])
+    rotation = from_quaternion(quaternions[..., -1])
     scale = _ratio(reached[..., -1], predicted.square().sum((-1, -2)))
     return predicted @ (scale[..., None, None] * rotation.mT) + center
 
@@ -191,17 +192,6 @@ def _horn_matrix(correlation: Tensor) -> Tensor:
         xy - yx, zx + xz, yz + zy, zz - xx - yy,
     )  # fmt: skip
     return torch.stack(rows, dim=-1).unflatten(-1, (4, 4))
-
-
-def _quaternion_to_matrix(q: Tensor) -> Tensor:
-    """Unit quaternions (..., 4), w first, to rotation matrices (..., 3, 3)."""
-    w, x, y, z = q.unbind(-1)
-    entries = (
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-    )  # fmt: skip
-    return torch.stack(entries, dim=-1).unflatten(-1, (3, 3))
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:

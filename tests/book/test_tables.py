@@ -4,9 +4,9 @@ import math
 
 import pandas as pd
 import pytest
-from posebook.results.statistics.compare import Gap
 
 from posebook.book import tables
+from posebook.results.statistics import Gap
 
 OURS, REPROJ = "table-3.1/trans-reproj", "table-3.1/reproj"
 

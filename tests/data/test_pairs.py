@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from posebook.training.loop.draws import EpochOrder, draw
 
 from posebook.data.pairs import collect, draw_views, gather, windows
 from posebook.data.recorded.views import ViewsSize, make_views
 from posebook.geometry.camera import project, relative, transform
+from posebook.training.draws import EpochOrder, draw
 
 
 @pytest.fixture(scope="module")

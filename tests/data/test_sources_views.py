@@ -7,7 +7,7 @@ import pytest
 from posebook import lifting
 from posebook.data import sources as official
 from posebook.data.fixtures import views as fixtures_3d
-from posebook.data.sources import folders, human36m
+from posebook.data.official import folders, human36m
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*officially")
 

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from posebook.training.loop.draws import draw
-from posebook.training.loop.loop import fit
 from scipy.spatial.transform import Rotation
 from torch.autograd import gradcheck
 
@@ -20,7 +18,9 @@ from posebook.factorization.dictionary import (
 from posebook.factorization.pictures import normalize
 from posebook.geometry.rotations import hat, nearest_rotation, rotation  # fmt: skip
 from posebook.geometry.skeleton import H36M
-from posebook.metrics.pose3d import pose3d as metrics
+from posebook.metrics import pose3d as metrics
+from posebook.training.draws import draw
+from posebook.training.loop import Schedule, fit
 
 
 def random(*shape, seed=0):
@@ -156,7 +156,7 @@ def test_structure_from_motion_recovers_a_low_rank_body():
         at = torch.randint(2200, (128,), generator=draw(0, step))
         return losses.structure_from_motion(*model(X[train][at]), X[train][at]), {}
 
-    fit(model, loss, steps=900, learning_rate=1e-2, max_norm=1.0)
+    fit(model, loss, Schedule(900, 1e-2, max_norm=1.0))
     with torch.inference_mode():
         Y_hat, R = model(X[test])
     pose = Y_hat @ R

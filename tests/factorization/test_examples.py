@@ -1,19 +1,14 @@
-"""Figure 4.4: examples chosen by rule, from a checkpoint, on detections that training never saw."""
+"""Figures 4.3 and 4.4: examples chosen by rule, the latter on detections that training never saw."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
-from posebook import factorization, lifting
-from posebook.data.recorded.views import ViewsSize, make_views
+from posebook import factorization
 from posebook.factorization import examples as factorization_examples
-from posebook.results.records import newest_checkpoint, read_result, write_result
-
-
-def few(size=None, split="subjects", noise="full"):
-    train, test = make_views(ViewsSize(1, 12, 1), split, noise)
-    return train[:2], test[:2]
+from posebook.factorization import measures
+from posebook.metrics.pose3d import mpjpe
 
 
 def test_places_are_spread_over_take_and_cameras():
@@ -26,21 +21,47 @@ def test_places_are_spread_over_take_and_cameras():
     assert factorization_examples.choose(gap)[0][0] > places[0][0]
 
 
-def test_a_record_is_made_from_the_newest_checkpoint(monkeypatch, tmp_path):
-    monkeypatch.setattr(lifting, "make_views", few)
-    short = replace(factorization.rows.PROFILES["smoke"], steps=4, dictionary_steps=2, batch=8)
-    monkeypatch.setitem(factorization.rows.PROFILES, "smoke", short)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match="make results PROFILE=smoke"):
-        newest_checkpoint("table-4.1/baseline-cf", "smoke")
-    folder = tmp_path / "runs/smoke/table-4.1/baseline-cf--seed0/abc"
-    model, row = factorization.run("smoke", "baseline-cf", 0, folder=folder)
-    record = factorization_examples.predictions(
-        "smoke", newest_checkpoint("table-4.1/baseline-cf", "smoke")
-    )
-    assert read_result(write_result(tmp_path, record))["poses"]
-    assert record["parameters"]["checkpoint"].startswith("smoke/baseline-cf")
+class Right(torch.nn.Module):
+    """A network that answers with the truth behind each picture, three times too large."""
+
+    def __init__(self, pictures):
+        super().__init__()
+        self.X, self.Y = pictures.X.flatten(0, 1), pictures.Y.flatten(0, 1)
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, X):
+        at = [int((self.X == x).flatten(1).all(1).nonzero()[0]) for x in X]
+        return 3 * self.Y[at].nan_to_num(), torch.eye(3).expand(len(X), 3, 3)
+
+
+def test_real_examples_hold_what_a_network_says_there_at_the_size_of_the_truth():
     pictures = factorization.evaluate.real_pictures("shift", "cpu")
-    first = record["poses"][0]
-    Y_hat, _ = model.eval()(pictures.X[first["instant"], first["view"]][None])
-    torch.testing.assert_close(first["canonical"], Y_hat[0], atol=1e-4, rtol=0)
+    poses, distance = factorization_examples.real_poses(Right(pictures), "shift")
+    places = factorization_examples.choose(pictures)
+    assert [(pose["instant"], pose["view"]) for pose in poses] == places
+    for pose, place in zip(poses, places, strict=True):
+        torch.testing.assert_close(pose["truth"], pictures.Y[place])
+        torch.testing.assert_close(pose["X"], pictures.X[place])
+        torch.testing.assert_close(pose["canonical"], 3 * pictures.Y[place])
+        torch.testing.assert_close(pose["pose"], pose["truth"], atol=1e-5, rtol=0)
+    assert distance == pytest.approx(0, abs=1e-2)
+
+
+def test_examples_of_the_test_are_three_instants_from_two_sides():
+    pictures = factorization.evaluate.real_pictures("shift", "cpu")
+    actions = tuple(f"action {i}" for i in range(len(pictures)))
+    model = factorization.prepare.build(
+        factorization.rows.PROFILES["smoke"], factorization.rows.VARIANTS["baseline"], None
+    ).eval()
+    poses = factorization_examples.example_poses(model, pictures, actions)
+    n = len(pictures)
+    assert [pose["instant"] for pose in poses] == [n // 6, n // 2, 5 * n // 6]
+    for pose in poses:
+        instant = pose["instant"]
+        assert pose["action"] == f"action {instant}"
+        Y_hat, R = model(pictures.X[instant, :2])
+        torch.testing.assert_close(pose["canonical"], Y_hat)
+        scaled = measures.least_squares_scale(Y_hat @ R, pictures.Y[instant, :2])
+        torch.testing.assert_close(pose["pose"], scaled, equal_nan=True)
+        if pose["truth"].isfinite().all():
+            assert (mpjpe(pose["pose"], pose["truth"]) <= mpjpe(Y_hat @ R * 0, pose["truth"])).all()

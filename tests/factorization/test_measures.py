@@ -9,7 +9,7 @@ from posebook.factorization import measures as disentangle
 from posebook.factorization.mirror import mirror_shape
 from posebook.factorization.pictures import Pictures, body_size, pelvis_axes
 from posebook.geometry.rotations import angle, best_rotation
-from posebook.metrics.pose3d import pose3d as metrics
+from posebook.metrics import pose3d as metrics
 
 
 def rotations(n, seed=0):

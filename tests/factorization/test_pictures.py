@@ -9,7 +9,7 @@ from posebook.data.pairs import collect
 from posebook.data.recorded.views import ViewsSize, make_views
 from posebook.factorization.pictures import body_size, normalize, prepare
 from posebook.geometry.rotations import angle, best_rotation
-from posebook.metrics.pose3d import pose3d as metrics
+from posebook.metrics import pose3d as metrics
 
 
 @pytest.fixture(scope="module")

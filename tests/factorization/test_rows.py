@@ -1,19 +1,38 @@
 """Chapter 4's runs: every row trains, repeats, resumes, and shares its dictionary."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 
 import pytest
 import torch
 
-from posebook import factorization, lifting
+from posebook import factorization
 from posebook.book.thesis import read_claims
+from posebook.data import sources
 from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.experiments.catalogue import find, settings
+from posebook.experiments.run import outcome_of, record_of
 from posebook.factorization.dictionary import EncoderDecoder, level_sizes
+from posebook.factorization.learn_dictionary import best_start, new_dictionary, shared_dictionary
 from posebook.factorization.network import FactorizationNetwork
-from posebook.geometry.rotations import rotation
-from posebook.results.records import validate
+from posebook.geometry.rotations import random_rotations, rotation
+from posebook.results.records import SCHEMA, validate
+from posebook.training.loop import Checkpoint
+
+ROWS = {
+    variant: f"{experiment}/{variant}"
+    for experiment, variants in factorization.rows.EXPERIMENTS.items()
+    for variant in variants
+}
+
+
+def run(variant, seed=0, **more):
+    """The network and the record of a row on the smoke profile."""
+    row, dataset = find(ROWS[variant]), "embedded-views"
+    outcome = outcome_of(row, "smoke", seed, dataset, **more)
+    [network] = outcome.networks
+    return network, record_of(row, "smoke", seed, dataset, "cpu", outcome)
 
 
 @cache
@@ -25,7 +44,7 @@ def one_person(size=None, split="subjects", noise="full"):
 @pytest.fixture
 def smoke(monkeypatch):
     """The smoke profile on one person; called with fields of the profile to change."""
-    monkeypatch.setattr(lifting, "make_views", one_person)
+    monkeypatch.setattr(sources, "make_views", one_person)
 
     def change(**fields):
         profile = replace(factorization.rows.PROFILES["smoke"], **fields)
@@ -41,6 +60,19 @@ def test_every_variant_is_a_row_of_one_experiment_and_no_two_are_the_same():
     assert set(factorization.rows.ONE_SEED) < set(factorization.rows.EXPERIMENTS)
 
 
+ALONE = {"cf-alone": "baseline-cf", "hd-alone": "baseline-hd", "adv-alone": "baseline-adv"}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_rows_alone_differ_from_those_of_the_table_in_imitation_alone(name):
+    alone = asdict(factorization.rows.VARIANTS[name])
+    row = asdict(factorization.rows.VARIANTS[ALONE[name]])
+    assert {name for name in row if alone[name] != row[name]} == {"imitation"}
+    assert row["imitation"] and not alone["imitation"]
+    assert find(ROWS[name]).experiment == "imitation-4.1"
+    assert set(factorization.rows.EXPERIMENTS["imitation-4.1"]) == set(ALONE)
+
+
 def test_claims_of_the_chapter_are_about_rows_that_are_run():
     claims = [claim for claim in read_claims() if claim.chapter == 4]
     assert len(claims) >= 11
@@ -52,15 +84,17 @@ def test_claims_of_the_chapter_are_about_rows_that_are_run():
 # Each loss, dictionary, camera and kind of picture once; the other rows combine or weigh these.
 RUN = (
     "baseline-cf", "baseline-adv", "pca-dictionary", "c3dpo", "ours-sd", "ours-da", "literal-hd",
-    "scale-free-ray-centred", "orthographic",
+    "scale-free-ray-centred", "orthographic", "adv-alone",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("variant", RUN)
 def test_a_variant_runs(variant, smoke):
     smoke(steps=10, dictionary_steps=3)
-    model, record = factorization.run("smoke", variant, 0)
-    validate({**record, "schema": 1, "versions": {}, "poses": []})
+    model, record = run(variant)
+    made = {"schema": SCHEMA, "versions": {}, "commit": "", "code_digest": record["data_digest"]}
+    validate(record | made | {"poses": []})
+    assert f"{record['experiment']}/{record['variant']}" == ROWS[variant]
     row = factorization.rows.VARIANTS[variant]
     assert record["steps"] == 10 + 3 * row.pretrained
     assert ("dictionary_loss" in record["curves"]) == row.pretrained
@@ -80,7 +114,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(kind):
 
 def test_a_single_view_is_refused(smoke, monkeypatch):
     one = lambda *_: tuple([_first_view(s) for s in part] for part in one_person())  # noqa: E731
-    monkeypatch.setattr(lifting, "make_views", one)
+    monkeypatch.setattr(sources, "make_views", one)
     size, row = settings("factorization", "smoke", "baseline-cf")
     with pytest.raises(ValueError, match="needs two views of an instant, the data has 1"):
         factorization.prepare.load(size, row)
@@ -108,12 +142,12 @@ def without_clock(record):
 
 def test_a_run_is_the_same_whether_it_learns_its_dictionary_or_finds_it(smoke, tmp_path):
     smoke(steps=6, dictionary_steps=5, dropout=0.25)
-    alone, record = factorization.run("smoke", "baseline-cf", 0)
+    alone, record = run("baseline-cf")
     for _ in range(2):
-        model, again = factorization.run("smoke", "baseline-cf", 0, dictionaries=tmp_path)
+        model, again = run("baseline-cf", cache=tmp_path)
         assert same_weights(alone, model) and without_clock(record) == without_clock(again)
         assert len(list(tmp_path.glob("[0-9a-f]*[0-9a-f].pt"))) == 1
-    other, third = factorization.run("smoke", "baseline-cf", 1)
+    other, third = run("baseline-cf", 1)
     assert not same_weights(alone, other) and third["metrics"] != record["metrics"]
     assert third["data_digest"] == record["data_digest"]
 
@@ -125,7 +159,7 @@ def test_what_agrees_shares_a_dictionary_and_nothing_else(smoke, tmp_path):
 
     def stored_after(seed=0, pictures=pictures, **changed):
         mine = replace(row, **changed)
-        factorization.learn_dictionary.shared_dictionary(pictures, size, mine, seed, tmp_path, "code")
+        shared_dictionary(pictures, size, mine, seed, tmp_path)
         return len([p for p in tmp_path.glob("*.pt") if "training" not in p.name])
 
     assert [stored_after(), stored_after(), stored_after(seed=1)] == [1, 1, 2]
@@ -140,13 +174,13 @@ def test_a_dictionary_is_the_best_of_several_starts_and_no_label_has_a_say(smoke
     size, row = settings("factorization", "smoke", "baseline-cf")
     pictures, *_ = factorization.prepare.load(size, row)
     blind = replace(pictures, Y=None, heading=None)
-    start, trials = factorization.learn_dictionary.best_start(blind, size, row, 2)
+    start, trials = best_start(blind, size, row, 2)
     assert len(set(trials)) == row.starts == 4
     assert start == 2 + 100 * trials.index(min(trials))
-    chosen, record = factorization.learn_dictionary.shared_dictionary(blind, size, row, 2, None, "code")
+    chosen, record = shared_dictionary(blind, size, row, 2, None)
     assert (record["start"], record["trials"]) == (start, trials)
     alone = replace(row, starts=1)
-    plain, record = factorization.learn_dictionary.shared_dictionary(blind, size, alone, start, None, "code")
+    plain, record = shared_dictionary(blind, size, alone, start, None)
     assert same_weights(chosen, plain) and (record["start"], record["trials"]) == (start, [])
 
 
@@ -154,15 +188,17 @@ class Killed(Exception):
     pass
 
 
+@dataclass(frozen=True)
+class EveryThird(Checkpoint):
+    every: int = 3
+
+
 @pytest.mark.parametrize("variant", ["baseline-adv", "c3dpo"])
 def test_a_killed_run_resumes_with_the_same_bits(variant, smoke, tmp_path, monkeypatch):
     smoke(steps=8, dictionary_steps=2, dropout=0.25)
-    monkeypatch.setattr(factorization, "IMITATION", 0.0)
-    real_fit = factorization.fit
-    monkeypatch.setattr(
-        factorization, "fit", lambda *a, **k: real_fit(*a, **k | {"checkpoint_every": 3})
-    )
-    whole, _ = factorization.run("smoke", variant, 0)
+    monkeypatch.setattr(factorization.train, "IMITATION", 0.0)
+    monkeypatch.setattr(factorization.train, "Checkpoint", EveryThird)
+    whole, _ = run(variant)
     real, calls = factorization.train.pair_loss, []
 
     def dying(*args):
@@ -171,14 +207,55 @@ def test_a_killed_run_resumes_with_the_same_bits(variant, smoke, tmp_path, monke
             raise Killed
         return real(*args)
 
-    monkeypatch.setattr(factorization, "pair_loss", dying)
+    monkeypatch.setattr(factorization.train, "pair_loss", dying)
     with pytest.raises(Killed):
-        factorization.run("smoke", variant, 0, folder=tmp_path / "run")
+        run(variant, folder=tmp_path / "run")
     calls.clear()
-    monkeypatch.setattr(factorization, "pair_loss", lambda *a: calls.append(0) or real(*a))
-    resumed, _ = factorization.run("smoke", variant, 0, folder=tmp_path / "run")
+    monkeypatch.setattr(factorization.train, "pair_loss", lambda *a: calls.append(0) or real(*a))
+    resumed, _ = run(variant, folder=tmp_path / "run")
     assert len(calls) < 8
     assert same_weights(whole, resumed)
+
+
+CHANGES = {
+    "seed": lambda size, row: (size, row, 1),
+    "loss": lambda size, row: (size, replace(row, consistency="scale-free"), 0),
+    "steps": lambda size, row: (replace(size, steps=3), row, 0),
+    "takes": lambda size, row: (replace(size, size=ViewsSize(1, 13, 1)), row, 0),
+    "noise": lambda size, row: (size, replace(row, noise="none"), 0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_checkpoint_of_another_run_is_refused(change, smoke, tmp_path):
+    smoke(steps=2)
+    size, row = settings("factorization", "smoke", "cf-untrained")
+    run_row = factorization.run.run_row
+    run_row(size, row, 0, folder=tmp_path)
+    before = (tmp_path / "training.pt").read_bytes()
+    size, row, seed = CHANGES[change](size, row)
+    with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
+        run_row(size, row, seed, folder=tmp_path)
+    assert (tmp_path / "training.pt").read_bytes() == before
+
+
+def test_a_checkpoint_of_other_code_is_refused(smoke, tmp_path, monkeypatch):
+    smoke(steps=2)
+    run("cf-untrained", folder=tmp_path)
+    monkeypatch.setattr(factorization.train, "code_digest", lambda: "sha256:" + "9" * 64)
+    with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
+        run("cf-untrained", folder=tmp_path)
+
+
+def test_a_dictionary_of_other_code_is_not_taken(smoke, tmp_path, monkeypatch):
+    smoke(dictionary_steps=2)
+    size, row = settings("factorization", "smoke", "hd-one-start")
+    pictures, *_ = factorization.prepare.load(size, row)
+    shared_dictionary(pictures, size, row, 0, tmp_path)
+    learn_dictionary = factorization.learn_dictionary
+    monkeypatch.setattr(learn_dictionary, "code_digest", lambda: "sha256:" + "9" * 64)
+    shared_dictionary(pictures, size, row, 0, tmp_path)
+    assert len([p for p in tmp_path.glob("*.pt") if "training" not in p.name]) == 2
 
 
 # ---------------------------------------------------------------- parts
@@ -201,7 +278,7 @@ def test_epochs_become_steps_by_the_size_of_the_data(smoke):
 
 
 def test_random_rotations_have_no_favourite_direction():
-    R = factorization.random_rotations(20000, torch.Generator().manual_seed(0))
+    R = random_rotations(20000, torch.Generator().manual_seed(0))
     assert R.mean(0).abs().max() < 0.02
     torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-5, rtol=0)
 
@@ -210,7 +287,7 @@ def test_random_rotations_have_no_favourite_direction():
 def test_a_new_network_looks_at_the_typical_body_from_the_front(viewpoint, smoke):
     size, row = settings("factorization", "smoke", "baseline-cf")
     pictures, *_ = factorization.prepare.load(size, row)
-    dictionary = factorization.learn_dictionary.new_dictionary(size, row, pictures)
+    dictionary = new_dictionary(size, row, pictures)
     dictionary.typical.normal_()
     model = FactorizationNetwork(dictionary, 32, 2, 0.0, viewpoint).eval()
     Y_hat, R = model(pictures.X[:50, 0])
@@ -222,12 +299,12 @@ def test_the_network_imitates_its_teacher(smoke, monkeypatch):
     smoke(steps=60, dictionary_steps=10)
     size, row = settings("factorization", "smoke", "baseline-hd")
     pictures, *_ = factorization.prepare.load(size, row)
-    dictionary = factorization.learn_dictionary.new_dictionary(size, row, pictures)
+    dictionary = new_dictionary(size, row, pictures)
     teacher = EncoderDecoder(dictionary, "svd").requires_grad_(False).eval()
     model = FactorizationNetwork(dictionary, 32, 2, 0.0, "columns")
     pair = factorization.train.gather(pictures, *(torch.full((64,), i) for i in (5, 0, 1)))
     before = factorization.train.imitation(model, teacher, pair)
-    monkeypatch.setattr(factorization, "IMITATION", 1.0)
+    monkeypatch.setattr(factorization.train, "IMITATION", 1.0)
     factorization.train.train(model, pictures, size, row, 0, teacher)
     assert factorization.train.imitation(model, teacher, pair) < 0.7 * before
 
@@ -236,7 +313,8 @@ def test_the_adversary_needs_true_poses(smoke):
     size, row = settings("factorization", "smoke", "baseline-adv")
     pictures, *_ = factorization.prepare.load(size, row)
     with pytest.raises(ValueError, match="learns from true 3D poses"):
-        factorization.Adversary(replace(pictures, Y=None), size)
+        model = factorization.prepare.build(size, row, new_dictionary(size, row, pictures))
+        factorization.train.train(model, replace(pictures, Y=None), size, row, 0)
 
 
 def test_the_mirror_is_settled_without_labels(smoke):

@@ -1,25 +1,39 @@
 """Chapter 3's runs: every row can be trained, repeated, interrupted and resumed, and is refused
 where it makes no sense. Data derived from several views is exact where the views are."""
 
-import subprocess
-import sys
 from collections import Counter
-from dataclasses import replace
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
-from posebook.training.loop.loop import fit
 
 from posebook import lifting
+from posebook.data import sources
 from posebook.data.pairs import collect
 from posebook.data.recorded.views import ViewsSize, make_views
 from posebook.data.virtual import add_virtual_views, recover_rigs, triangulate_labels
+from posebook.experiments.catalogue import find, settings
+from posebook.experiments.run import outcome_of, record_of
 from posebook.geometry.camera import meeting_point
-from posebook.results.records import validate
+from posebook.results.records import SCHEMA, validate
+from posebook.training.loop import Checkpoint
 
 SIZE = ViewsSize(1, 12, 1)
+ROWS = {
+    variant: f"{experiment}/{variant}"
+    for experiment, variants in lifting.rows.EXPERIMENTS.items()
+    for variant in variants
+}
+
+
+def run(variant, seed=0, folder=None):
+    """The network and the record of a row on the smoke profile."""
+    row, dataset = find(ROWS[variant]), "embedded-views"
+    outcome = outcome_of(row, "smoke", seed, dataset, folder=folder)
+    [network] = outcome.networks
+    return network, record_of(row, "smoke", seed, dataset, "cpu", outcome)
 
 
 @cache
@@ -32,7 +46,7 @@ def one_person(size=SIZE, split="subjects", noise="full"):
 @pytest.fixture
 def smoke(monkeypatch):
     """The smoke profile on one person; called with fields of the profile to change."""
-    monkeypatch.setattr(lifting, "make_views", one_person)
+    monkeypatch.setattr(sources, "make_views", one_person)
 
     def change(**fields):
         profile = replace(lifting.rows.PROFILES["smoke"], **fields)
@@ -57,8 +71,10 @@ def test_no_two_variants_are_the_same():
 @pytest.mark.parametrize("variant", lifting.rows.VARIANTS)
 def test_every_variant_runs(variant, smoke):
     smoke(steps=2, pretraining_steps=2)
-    _, record = lifting.run("smoke", variant, 0)
-    validate({**record, "schema": 1, "versions": {}})
+    _, record = run(variant)
+    made = {"schema": SCHEMA, "versions": {}, "commit": "", "code_digest": record["data_digest"]}
+    validate(record | made)
+    assert f"{record['experiment']}/{record['variant']}" == ROWS[variant]
     expected = {"mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "real_distance_mm", "real_auc3d"}
     assert expected <= set(record["metrics"])
     assert record["steps"] == 2 + 2 * lifting.rows.VARIANTS[variant].pretrained
@@ -87,7 +103,7 @@ def without_clock(record):
 def test_a_seed_gives_the_same_bits_and_another_seed_others(smoke):
     smoke(steps=6, dropout=0.25)
     (first, record), (again, repeated), (other, third) = (
-        lifting.run("smoke", "trans-reproj", seed) for seed in (0, 0, 1)
+        run("trans-reproj", seed) for seed in (0, 0, 1)
     )
     assert same_weights(first, again)
     assert without_clock(record) == without_clock(repeated)
@@ -98,6 +114,11 @@ def test_a_seed_gives_the_same_bits_and_another_seed_others(smoke):
 
 class Killed(Exception):
     pass
+
+
+@dataclass(frozen=True)
+class EveryFive(Checkpoint):
+    every: int = 5
 
 
 class Counted:
@@ -124,15 +145,15 @@ class Counted:
 )
 def test_a_killed_run_ends_with_the_same_bits(variant, calls, left, smoke, tmp_path, monkeypatch):
     smoke(steps=20, pretraining_steps=8, dropout=0.25)
-    whole, expected = lifting.run("smoke", variant, 0)
-    monkeypatch.setattr(lifting, "fit", partial(fit, checkpoint_every=5))
+    whole, expected = run(variant)
+    monkeypatch.setattr(lifting.train, "Checkpoint", EveryFive)
     with monkeypatch.context() as context:
-        context.setattr(lifting, "pair_loss", Counted(calls))
+        context.setattr(lifting.train, "pair_loss", Counted(calls))
         with pytest.raises(Killed):
-            lifting.run("smoke", variant, 0, folder=tmp_path)
+            run(variant, folder=tmp_path)
     counted = Counted()
-    monkeypatch.setattr(lifting, "pair_loss", counted)
-    resumed, record = lifting.run("smoke", variant, 0, folder=tmp_path)
+    monkeypatch.setattr(lifting.train, "pair_loss", counted)
+    resumed, record = run(variant, folder=tmp_path)
     assert counted.calls == left
     assert same_weights(whole, resumed)
     assert without_clock(record) == without_clock(expected)
@@ -140,33 +161,50 @@ def test_a_killed_run_ends_with_the_same_bits(variant, calls, left, smoke, tmp_p
 
 def test_the_critic_is_in_the_checkpoint(smoke, tmp_path):
     smoke(steps=3)
-    lifting.run("smoke", "reproj-adv", 0, folder=tmp_path)
+    run("reproj-adv", folder=tmp_path)
     parts = torch.load(tmp_path / "training.pt", weights_only=True)["parts"]
-    assert set(parts) == {"model", "optimiser", "critic", "critic_optimiser"}
+    assert set(parts) == {"model", "optimiser", "critic", "critic_optimiser", "clock"}
     assert {int(s["step"]) for s in parts["critic_optimiser"]["state"].values()} == {3}
 
 
-def test_a_checkpoint_of_another_seed_is_refused(smoke, tmp_path):
-    smoke(steps=2)
-    lifting.run("smoke", "reproj", 0, folder=tmp_path)
-    with pytest.raises(ValueError, match="belongs to a run with other parameters"):
-        lifting.run("smoke", "reproj", 1, folder=tmp_path)
+CHANGES = {
+    "seed": lambda size, row: (size, row, 1),
+    "loss": lambda size, row: (size, replace(row, loss="trans-reproj"), 0),
+    "lambda": lambda size, row: (size, replace(row, lam=2.0), 0),
+    "steps": lambda size, row: (replace(size, steps=3), row, 0),
+    "takes": lambda size, row: (replace(size, size=ViewsSize(1, 13, 1)), row, 0),
+}
 
 
-def test_a_second_process_in_the_same_folder_is_refused(smoke, tmp_path):
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_checkpoint_of_another_run_is_refused(change, smoke, tmp_path):
     smoke(steps=2)
-    hold = (
-        "import sys; from filelock import FileLock\n"
-        "with FileLock(sys.argv[1]): print(flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", hold, tmp_path / ".lock"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        other.stdout.readline()
-        with pytest.raises(RuntimeError, match="another process is running in"):
-            lifting.run("smoke", "reproj", 0, folder=tmp_path)
-        assert not (tmp_path / "training.pt").exists()
-        other.stdin.close()
-    lifting.run("smoke", "reproj", 0, folder=tmp_path)
+    size, row = settings("lifting", "smoke", "reproj")
+    lifting.run.run_row(size, row, 0, folder=tmp_path)
+    before = (tmp_path / "training.pt").read_bytes()
+    size, row, seed = CHANGES[change](size, row)
+    with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
+        lifting.run.run_row(size, row, seed, folder=tmp_path)
+    assert (tmp_path / "training.pt").read_bytes() == before
+
+
+def test_a_checkpoint_of_other_data_is_refused_whatever_the_settings_say(
+    smoke, tmp_path, monkeypatch
+):
+    smoke(steps=2)
+    run("reproj", folder=tmp_path)
+    other = lambda size, split, noise: one_person(SIZE, split, "none")  # noqa: E731
+    monkeypatch.setattr(sources, "make_views", other)
+    with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
+        run("reproj", folder=tmp_path)
+
+
+def test_a_checkpoint_of_other_code_is_refused(smoke, tmp_path, monkeypatch):
+    smoke(steps=2)
+    run("reproj", folder=tmp_path)
+    monkeypatch.setattr(lifting.train, "code_digest", lambda: "sha256:" + "9" * 64)
+    with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
+        run("reproj", folder=tmp_path)
 
 
 # ---------------------------------------------------------------- what several views give

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from posebook.training.loop.adversary import gradient_penalty
-from posebook.training.loop.critic import Critic, kinematic_chain
 from scipy.spatial.transform import Rotation
 
 from posebook.geometry.skeleton import H36M
 from posebook.lifting.network import ROOT, LiftingNetwork
 from posebook.lifting.temporal import TemporalDilated
+from posebook.training.adversary import gradient_penalty
+from posebook.training.critic import Critic, kinematic_chain
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posebook.geometry.skeleton import JHMDB, PENN
-from posebook.metrics.pose3d import pose2d as pck
+from posebook.metrics import pose2d as pck
 
 F, J = 6, len(JHMDB)
 

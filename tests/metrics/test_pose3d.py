@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
 from posebook.geometry.skeleton import H36M, PCK3D_JOINTS
-from posebook.metrics.pose3d import pose3d as metrics
+from posebook.metrics import pose3d as metrics
 
 MIRROR = torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
 

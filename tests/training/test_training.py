@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from posebook.training.loop.draws import EpochOrder, draw, seed_everything
-from posebook.training.loop.loop import fit, rate
 from torch import nn
 
 from posebook.storage import exclusive
-from posebook.training.loop import loop as training
+from posebook.training.draws import EpochOrder, draw, seed_everything
+from posebook.training.loop import fit, rate
 
 STEPS, BATCH = 23, 8
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from posebook.video.kept import EDGES, SINGLE, joints_of
 
 from posebook import results, video
 from posebook.data.rendered import clips as embedded_video
@@ -12,7 +13,6 @@ from posebook.video import base_network as pretraining
 from posebook.video import conditions as video_examples
 from posebook.video import crops
 from posebook.video.crops import crop_matrix
-from posebook.video.kept import EDGES, SINGLE, joints_of
 from posebook.video.network import VideoNetwork
 from posebook.video.offsets import correlation, motion_in_cells, offset_field, offsets_record
 from posebook.video.strips import as_picture, choose, strips_record

@@ -4,15 +4,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from posebook.video.base_network.base_network import accuracy
-from posebook.video.features.features import features
 
 from posebook.data.records import ImageSet, VideoClip
 from posebook.geometry.skeleton import JHMDB
 from posebook.storage import key_of
 from posebook.video import flow
 from posebook.video.backbone import Encoder
+from posebook.video.base_network import accuracy
 from posebook.video.crops import draw_augmentation, inverse, move
+from posebook.video.features import features
 from posebook.video.frames import collect_frames, crop, labels
 
 J = len(JHMDB)

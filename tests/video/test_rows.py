@@ -8,15 +8,15 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from posebook.training.loop.draws import draw
-from posebook.training.loop.loop import fit
-from posebook.video.features.features import features
 
 from posebook import video
 from posebook.data.records import ImageSet, VideoClip
 from posebook.geometry.skeleton import joint_set
 from posebook.results.records import validate
+from posebook.training.draws import draw
+from posebook.training.loop import fit
 from posebook.video import base_network as pretraining
+from posebook.video.features import features
 from posebook.video.frames import collect_frames, crop
 
 

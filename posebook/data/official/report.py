@@ -1,4 +1,4 @@
-"""What `python -m posebook.data check` says about a folder: plain text, and a sheet of samples."""
+"""What `python -m posebook check` says about a folder: plain text, and a sheet of samples."""
 
 import os
 from collections.abc import Sequence

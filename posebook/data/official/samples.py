@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from posebook.book.plot import side_color
 from posebook.data.formats import pictures
 from posebook.data.official.report import Report
 from posebook.data.records import ImageSet, VideoClip
 from posebook.geometry.skeleton import JointSet, joint_set
+from posebook.palette import side_color
 
 
 def draw_skeleton(

@@ -1,6 +1,5 @@
 import pytest
 from PIL import Image
-from posebook.data.sources.report import Report
 
 from posebook.data.formats.files import (
     names_in,
@@ -9,6 +8,7 @@ from posebook.data.formats.files import (
     read_json,
     report_errors,
 )
+from posebook.data.official.report import Report
 
 
 @pytest.fixture

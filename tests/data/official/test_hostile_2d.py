@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from posebook.data.sources.report import Report
-from posebook.data.sources.samples import sample_of
 from scipy.io import loadmat, savemat
 
 from posebook.data.fixtures import images as fixtures_2d
 from posebook.data.formats.files import picture_size
+from posebook.data.official import jhmdb, mpii, penn_action
+from posebook.data.official.report import Report
+from posebook.data.official.samples import sample_of
 from posebook.data.records import VideoClip
-from posebook.data.sources import jhmdb, mpii, penn_action
 
 MUTATIONS = int(os.environ.get("POSEBOOK_MUTATIONS", 25))
 SLOWEST = 5.0  # seconds; a mutation that takes longer counts as a hang

@@ -18,8 +18,8 @@ from scipy.io import loadmat, savemat
 
 from posebook.data.fixtures import views as fixtures_3d
 from posebook.data.formats import safe_pickle
+from posebook.data.official import human36m, mpi_inf_3dhp
 from posebook.data.records import ViewSequence
-from posebook.data.sources import human36m, mpi_inf_3dhp
 
 # Spoiled numbers overflow in NumPy and SciPy, and small files are warned of; errors are the matter.
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -10,8 +10,8 @@ from scipy.io import loadmat, savemat
 
 from posebook.data.fixtures import images as fixtures_2d
 from posebook.data.formats.matlab import read_mat
+from posebook.data.official import jhmdb
 from posebook.data.records import VideoClip
-from posebook.data.sources import jhmdb
 
 
 def assert_same(found: VideoClip, written: VideoClip):

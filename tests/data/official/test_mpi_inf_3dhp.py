@@ -9,8 +9,8 @@ import torch
 from scipy.io import loadmat, savemat
 
 from posebook.data.fixtures import views as fixtures_3d
+from posebook.data.official import mpi_inf_3dhp
 from posebook.data.pairs import collect
-from posebook.data.sources import mpi_inf_3dhp
 from posebook.geometry.camera import project, relative, transform
 from posebook.geometry.skeleton import H36M
 

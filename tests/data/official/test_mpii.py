@@ -8,7 +8,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from posebook.data.fixtures import images as fixtures_2d
-from posebook.data.sources import mpii
+from posebook.data.official import mpii
 
 
 def assert_same(found, written):

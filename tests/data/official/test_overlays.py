@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from posebook.data.sources.overlays import SIDE, overlays
 
 from posebook.data.fixtures import views as fixtures_3d
-from posebook.data.sources import human36m
+from posebook.data.official import human36m
+from posebook.data.official.overlays import SIDE, overlays
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from posebook.data.fixtures import images as fixtures_2d
-from posebook.data.sources import penn_action
+from posebook.data.official import penn_action
 from posebook.geometry.skeleton import PENN
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from posebook.data.sources.report import Report, picture_of, write_sheet
 
 from posebook.data.fixtures import views as fixtures_3d
-from posebook.data.sources import check as __main__
-from posebook.data.sources import folders
+from posebook.data.official import check as __main__
+from posebook.data.official import folders
+from posebook.data.official.report import Report, picture_of, write_sheet
 
 
 @pytest.fixture
