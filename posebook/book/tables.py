@@ -130,7 +130,8 @@ def source(
         mine = frame[frame["variant"].isin(rows)]
         short = [f"`{row}` ({n} of {wanted} seeds)" for row in rows
                  if (n := seeds(mine, row)) < wanted]  # fmt: skip
-        moved = [f"`{row}`" for row in rows if (mine[mine["variant"] == row]["state"] == MOVED).any()]
+        gone = set(mine.loc[mine["state"] == MOVED, "variant"])
+        moved = [f"`{row}`" for row in rows if row in gone]
         parts = [made_by(mine)] if len(mine) else []
         parts += [f"moved since, run again: {', '.join(moved)}"] * bool(moved)
         parts += [f"not run yet: {', '.join(short)}"] * bool(short)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from posebook import palette
 from posebook.book import plot
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
@@ -44,8 +45,8 @@ def spans(ax):
 def test_a_body_in_space_has_its_bones_and_sides(ax3d, joints):
     plot.plot_pose_3d(ax3d, joints, alpha=0.5)
     assert len(ax3d.lines) == 16
-    assert color_of(ax3d, "LWrist") == plot.LEFT and color_of(ax3d, "RFoot") == plot.RIGHT
-    assert color_of(ax3d, "Head") == plot.MIDDLE
+    assert color_of(ax3d, "LWrist") == palette.LEFT and color_of(ax3d, "RFoot") == plot.RIGHT
+    assert color_of(ax3d, "Head") == palette.MIDDLE
     assert ax3d.lines[0].get_alpha() == 0.5
     assert ax3d.get_aspect() == "equal"
     np.testing.assert_allclose(max(spans(ax3d)), 1.05 * np.ptp(joints, axis=0).max())
@@ -111,7 +112,7 @@ def test_a_camera_is_drawn_where_it_stands_and_looks(ax3d):
 def test_the_style_can_be_set():
     with matplotlib.rc_context():
         plot.use_style()
-        assert plt.rcParams["axes.prop_cycle"].by_key()["color"][0] == plot.LEFT
+        assert plt.rcParams["axes.prop_cycle"].by_key()["color"][0] == palette.LEFT
 
 
 def test_every_seed_is_a_dot_and_the_mean_a_bar(ax):

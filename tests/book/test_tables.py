@@ -6,6 +6,9 @@ import pandas as pd
 import pytest
 
 from posebook.book import tables
+from posebook.experiments import catalogue
+from posebook.lifting.rows import EXPERIMENTS
+from posebook.results.checks import MOVED
 from posebook.results.statistics import Gap
 
 OURS, REPROJ = "table-3.1/trans-reproj", "table-3.1/reproj"
@@ -16,15 +19,15 @@ def plain(text):
     return text.replace("\u00a0", " ")
 
 
-def make_runs(stale=False, **values):
+def make_runs(state="", commit="abc1234def56", **values):
     """Runs with the given MPJPE, a seed each; keyword a is OURS and b is REPROJ."""
     names = {"a": OURS, "b": REPROJ}
     rows = [
-        {"variant": names[key], "seed": seed, "stale": stale, "mpjpe_mm": value}
+        {"variant": names[key], "seed": seed, "commit": commit, "state": state, "mpjpe_mm": value}
         for key, found in values.items()
         for seed, value in enumerate(found)
     ]
-    return pd.DataFrame(rows, columns=["variant", "seed", "stale", "mpjpe_mm"])
+    return pd.DataFrame(rows, columns=["variant", "seed", "commit", "state", "mpjpe_mm"])
 
 
 def test_a_numbered_table_is_a_directive_with_a_label():
@@ -45,8 +48,10 @@ def test_a_value_has_its_interval_or_says_why_not():
     assert tables.value(runs, REPROJ, "mpjpe_mm") == "1,234.0 (1\u00a0seed)"
     assert tables.value(runs, "table-3.1/supervised", "mpjpe_mm") == "not run"
     assert tables.value(runs, OURS, "p_mpjpe_mm") == "not run"
-    stale = make_runs(stale=True, a=[10.0, 10.0])
-    assert plain(tables.value(stale, OURS, "mpjpe_mm")) == "10.0 ± 0.0 (stale)"
+    moved = make_runs(state=MOVED, a=[10.0, 10.0])
+    assert plain(tables.value(moved, OURS, "mpjpe_mm")) == "10.0 ± 0.0 (moved)"
+    checked = make_runs(state="fed9876", a=[10.0, 10.0])
+    assert plain(tables.value(checked, OURS, "mpjpe_mm")) == "10.0 ± 0.0"
     assert tables.mean(runs, OURS, "mpjpe_mm") == 11
     assert math.isnan(tables.mean(runs, "table-3.1/supervised", "mpjpe_mm"))
 
@@ -78,18 +83,48 @@ def test_ours_stand_beside_the_printed_numbers():
     assert [plain(cell) for cell in lines[0][2:]] == ["11.0 ± 2.5", "9.0 (1 seed)", "3 / 1"]
 
 
-def test_what_is_missing_or_stale_comes_with_the_command():
+def test_what_is_missing_or_moved_comes_with_the_command():
     whole = {"laptop": make_runs(a=[1.0, 2.0, 3.0])}
-    assert tables.to_compute(whole, [OURS]) == ""
-    said = tables.to_compute(whole, [OURS, REPROJ])
-    assert f"not run yet: `{REPROJ}` (0 of 3 seeds)" in said
-    assert "`make results PROFILE=laptop`" in said and OURS not in said
-    stale = {"gpu": make_runs(stale=True, a=[1.0, 2.0, 3.0])}
-    assert f"changed since: `{OURS}`" in tables.to_compute(stale, [OURS])
+    said = tables.source(whole, [OURS])
+    assert "not run yet" not in said and "moved" not in said
+    assert "made by `abc1234`;" in said and "re-checked" not in said
+    assert f"`make results PROFILE=laptop ROW={OURS}` computes it" in said
+    said = tables.source(whole, [OURS, REPROJ])
+    assert f"not run yet: `{REPROJ}` (0 of 3 seeds)" in said and f"`{OURS}` (" not in said
+    moved = {"gpu": make_runs(state=MOVED, a=[1.0, 2.0, 3.0])}
+    said = tables.source(moved, [OURS, REPROJ])
+    assert f"moved since, run again: `{OURS}`;" in said and said.startswith("*Profile `gpu`: ")
+
+
+def test_a_source_names_what_made_the_runs_and_when_they_were_checked():
+    a, b = make_runs(state="fed9876abc12", a=[1.0, 2.0, 3.0]), make_runs(commit="0123456+", b=[1.0])
+    assert tables.made_by(a) == "made by `abc1234`, re-checked at `fed9876`"
+    assert tables.made_by(pd.concat([a, b])) == "made by `abc1234`, `0123456`"
+    many = pd.concat([make_runs(commit=f"{n}" * 12, a=[1.0]) for n in range(5)])
+    assert tables.made_by(many) == "made by `0000000`, `1111111`, `2222222` and 2 more"
+
+
+def test_rows_are_asked_for_by_as_few_names_as_there_are():
+    table = [f"table-3.1/{name}" for name in EXPERIMENTS["table-3.1"]]
+    assert tables.as_names(table) == ["table-3.1"]
+    assert tables.as_names(table[1:]) == table[1:]
+    # Table 3.4 has no row of its own, and its name brings its rows along.
+    shown = [*catalogue.select(["table-3.4"])[0]]
+    assert len(shown) > 1 and tables.as_names(shown) == shown
+    assert tables.as_names([*catalogue.select(["table-3.2"])[0]]) == ["table-3.2"]
+    drawn = [f"figure-3.5/{name}" for name in ("reproj", "trans-reproj")]
+    assert tables.as_names(drawn) == ["figure-3.5"]
+
+
+def test_every_command_under_a_table_asks_for_its_rows():
+    for name in (*catalogue.ALSO_SHOWN, "table-3.1", "ablation-3.3"):
+        rows = [*catalogue.select([name])[0]]
+        asked = {*catalogue.select(tables.as_names(rows))[0]}
+        assert set(rows) <= asked, name
 
 
 def test_nothing_published_is_an_ordinary_state(tmp_path):
     runs = tables.published([OURS, "table-3.2/reslinear"], tmp_path)
     assert list(runs) == ["laptop"] and runs["laptop"].empty
     assert tables.value(runs["laptop"], OURS, "mpjpe_mm") == "not run"
-    assert "(0 of 3 seeds)" in tables.to_compute(runs, [OURS])
+    assert "(0 of 3 seeds)" in tables.source(runs, [OURS])

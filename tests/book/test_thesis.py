@@ -6,7 +6,7 @@ import pytest
 
 from posebook import lifting, results, video
 from posebook.book import thesis
-from posebook.lifting import literal
+from posebook.results.checks import MOVED, REPRODUCED, Check, digest_of, name_of, write_checks
 
 TABLES = thesis.read_tables()
 CLAIMS = thesis.read_claims()
@@ -124,7 +124,7 @@ def test_a_claim_of_chapter_3_is_about_rows_that_are_run(claim):
     if claim.chapter == 3:
         for row in claim.rows:
             experiment, variant = row.split("/")
-            assert variant in (*lifting.rows.EXPERIMENTS[experiment], *literal.VARIANTS)
+            assert variant in lifting.rows.EXPERIMENTS[experiment]
 
 
 @each_claim
@@ -163,17 +163,24 @@ def test_a_claim_is_judged_from_files(tmp_path, name, rows):
     claim = next(claim for claim in CLAIMS if claim.id == name)
     assert claim.rows == rows
     assert thesis.judge(claim, "smoke", tmp_path).verdict == "not run"
+    paths = []
     for row, mean in zip(rows, (59.0, 106.6), strict=True):
         experiment, variant = row.split("/")
         for seed in range(3):
-            results.write_result(tmp_path, {
+            paths.append(results.write_result(tmp_path, {
                 "experiment": experiment, "variant": variant, "dataset": "embedded-views",
                 "profile": "smoke", "seed": seed, "metrics": {"mpjpe_mm": mean + seed},
                 "parameters": {}, "data_digest": "sha256:" + "0" * 64, "device": "cpu",
-                "steps": 1, "wall_seconds": 1.0, "modules": ["posebook.geometry.skeleton"],
-                "code_digest": "sha256:" + "0" * 64 if seed == 2 else
-                results.code_digest(["posebook.geometry.skeleton"]),
-            })  # fmt: skip
+                "steps": 1, "wall_seconds": 1.0,
+            }))  # fmt: skip
+    assert not thesis.judge(claim, "smoke", tmp_path).moved
+    for last, moved in ((REPRODUCED, False), (MOVED, True)):
+        verdicts = [*[REPRODUCED] * 5, last]
+        write_checks(tmp_path / "smoke", {
+            name_of(path): Check(digest_of(path), verdict, "abc1234", "cpu")
+            for path, verdict in zip(paths, verdicts, strict=True)
+        })  # fmt: skip
+        assert thesis.judge(claim, "smoke", tmp_path).moved == moved
     finding = thesis.judge(claim, "smoke", tmp_path)
-    assert finding.verdict == "confirmed" and finding.stale
+    assert finding.verdict == "confirmed" and finding.moved
     assert finding.gap.mean == pytest.approx(-47.6) and finding.gap.n == 3

@@ -1,4 +1,4 @@
-"""Figures 4.3 and 4.4: examples chosen by rule, the latter on detections that training never saw."""
+"""Figures 4.3 and 4.4: examples chosen by rule, the latter on real detections."""
 
 from dataclasses import replace
 

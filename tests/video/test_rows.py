@@ -2,7 +2,7 @@
 frozen; the feature cache says the same as fresh features."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -10,14 +10,30 @@ import pytest
 import torch
 
 from posebook import video
+from posebook.data import sources
 from posebook.data.records import ImageSet, VideoClip
+from posebook.experiments.catalogue import find, settings
+from posebook.experiments.run import outcome_of, record_of
 from posebook.geometry.skeleton import joint_set
-from posebook.results.records import validate
+from posebook.results.records import SCHEMA, validate
 from posebook.training.draws import draw
-from posebook.training.loop import fit
+from posebook.training.loop import Checkpoint
 from posebook.video import base_network as pretraining
 from posebook.video.features import features
 from posebook.video.frames import collect_frames, crop
+
+ROWS = {
+    variant: f"{experiment}/{variant}"
+    for experiment, variants in video.rows.EXPERIMENTS.items()
+    for variant in variants
+}
+
+
+def run(variant, seed=0, **more):
+    """The encoder, the network and the record of a row on the smoke profile."""
+    row, dataset = find(ROWS[variant]), "embedded-video"
+    outcome = outcome_of(row, "smoke", seed, dataset, **more)
+    return *outcome.networks, record_of(row, "smoke", seed, dataset, "cpu", outcome)
 
 
 def pictures_of(n, rng):
@@ -55,8 +71,8 @@ def make_stills(size, joints="mpii16"):
 @pytest.fixture
 def smoke(monkeypatch):
     """The smoke profile on noise; called with fields of the profile to change."""
-    monkeypatch.setattr(video.prepare.clips, "make_clips", make_clips)
-    monkeypatch.setattr(video.prepare.clips, "make_stills", make_stills)
+    monkeypatch.setattr(sources.embedded_clips, "make_clips", make_clips)
+    monkeypatch.setattr(sources.embedded_clips, "make_stills", make_stills)
     base = replace(video.rows.PROFILES["smoke"].base, crop=32, steps=2)
 
     def change(**fields):
@@ -90,8 +106,10 @@ def test_no_two_variants_are_the_same():
 
 @pytest.mark.parametrize("variant", video.rows.VARIANTS)
 def test_every_variant_runs(variant, smoke, cache):
-    _, _, record = video.run("smoke", variant, 0, cache=cache)
-    validate({**record, "schema": 1, "versions": {}})
+    _, _, record = run(variant, cache=cache)
+    made = {"schema": SCHEMA, "versions": {}, "commit": "", "code_digest": record["data_digest"]}
+    validate(record | made)
+    assert f"{record['experiment']}/{record['variant']}" == ROWS[variant]
     expected = {"pck_0.2_mean13", "pck_0.1_mean7", "pck_0.05_micro", "pck_0.1_wrist",
                 "mean_error_px_hidden", "accel_error_px", "gmac_per_frame_cached"}  # fmt: skip
     assert expected <= set(record["metrics"])
@@ -121,7 +139,7 @@ def same_weights(a, b):
 
 def test_a_seed_gives_the_same_bits_and_another_seed_others(smoke, tmp_path):
     (_, first, record), (_, again, repeated), (_, other, _) = (
-        video.run("smoke", "res50-tce-bc", seed, cache=tmp_path / name)
+        run("res50-tce-bc", seed, cache=tmp_path / name)
         for seed, name in ((0, "a"), (0, "b"), (1, "a"))
     )
     assert same_weights(first, again) and not same_weights(first, other)
@@ -130,6 +148,11 @@ def test_a_seed_gives_the_same_bits_and_another_seed_others(smoke, tmp_path):
 
 class Killed(Exception):
     pass
+
+
+@dataclass(frozen=True)
+class EveryFive(Checkpoint):
+    every: int = 5
 
 
 def counted(context, module, name, most=None):
@@ -148,26 +171,53 @@ def counted(context, module, name, most=None):
 
 def test_a_killed_run_ends_with_the_same_bits(smoke, cache, tmp_path, monkeypatch):
     smoke(steps=12)
-    run = partial(video.run, "smoke", "res50-tce-s", 0, cache=cache)
-    _, whole, expected = run()
-    monkeypatch.setattr(video, "fit", partial(fit, checkpoint_every=5))
+    row = partial(run, "res50-tce-s", cache=cache)
+    _, whole, expected = row()
+    monkeypatch.setattr(video.train, "Checkpoint", EveryFive)
     with monkeypatch.context() as context:
-        counted(context, video, "draw_batch", most=8)
+        counted(context, video.train, "draw_batch", most=8)
         with pytest.raises(Killed):
-            run(folder=tmp_path)
-    calls = counted(monkeypatch, video, "draw_batch")
-    _, resumed, record = run(folder=tmp_path)
+            row(folder=tmp_path)
+    calls = counted(monkeypatch, video.train, "draw_batch")
+    _, resumed, record = row(folder=tmp_path)
     assert len(calls) == 12 - 5, "it should go on from the checkpoint of step 5"
     assert same_weights(whole, resumed)
     assert record["metrics"] == expected["metrics"] and record["curves"] == expected["curves"]
     assert {"network.pt", "predictions.npz"} <= {path.name for path in tmp_path.iterdir()}
 
 
+CHANGES = {
+    "seed": lambda size, row: (size, row, 1),
+    "loss": lambda size, row: (size, replace(row, loss="integral"), 0),
+    "neighbours": lambda size, row: (size, replace(row, N=2), 0),
+    "steps": lambda size, row: (replace(size, steps=3), row, 0),
+    "split": lambda size, row: (size, replace(row, split=2), 0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_checkpoint_of_another_run_is_refused(change, smoke, cache, tmp_path):
+    size, row = settings("video", "smoke", "res50-tce-s")
+    video.run.run_row(size, row, 0, folder=tmp_path, cache=cache)
+    before = (tmp_path / "training.pt").read_bytes()
+    size, row, seed = CHANGES[change](size, row)
+    with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
+        video.run.run_row(size, row, seed, folder=tmp_path, cache=cache)
+    assert (tmp_path / "training.pt").read_bytes() == before
+
+
+def test_a_checkpoint_of_other_code_is_refused(smoke, cache, tmp_path, monkeypatch):
+    run("res50-tce-s", folder=tmp_path, cache=cache)
+    monkeypatch.setattr(video.train, "code_digest", lambda: "sha256:" + "9" * 64)
+    with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
+        run("res50-tce-s", folder=tmp_path, cache=cache)
+
+
 def test_a_killed_base_network_ends_with_the_same_bits(smoke, tmp_path, monkeypatch):
     base = replace(smoke().base, steps=12, batch=4)
     train, test = (collect_frames([part]) for part in make_stills(None))
     whole, expected = pretraining.base_network(base, train, test, 0, folder=tmp_path / "a")
-    monkeypatch.setattr(pretraining, "fit", partial(fit, checkpoint_every=5))
+    monkeypatch.setattr(pretraining, "Checkpoint", EveryFive)
     with monkeypatch.context() as context:
         counted(context, pretraining, "loss_of", most=8)
         with pytest.raises(Killed):
@@ -187,8 +237,20 @@ def test_a_base_network_is_trained_once_for_all_its_rows_and_seeds(smoke, tmp_pa
     for seed, variant in enumerate(
         ("res50", "res50-tce-bc", "res50-integral", "res50-tce-bc-integral")
     ):
-        video.run("smoke", variant, seed, cache=tmp_path)
+        run(variant, seed, cache=tmp_path)
     assert trained == ["heatmap", "integral"]
+
+
+def test_a_base_network_is_known_by_the_weights_it_started_from(smoke, tmp_path):
+    base = smoke().base
+    train, test = (collect_frames([part]) for part in make_stills(None))
+    first, record = pretraining.base_network(base, train, test, 0, folder=tmp_path)
+    keys = [record["key"]]
+    for factor in (1.0, 2.0):
+        start = {name: factor * value for name, value in first.state_dict().items()}
+        further = pretraining.base_network(base, train, test, 0, start=start, folder=tmp_path)
+        keys.append(further[1]["key"])
+    assert len(set(keys)) == 3 == len(list((tmp_path / "base").iterdir()))
 
 
 def test_the_encoder_is_left_as_it_was(smoke, cache):
@@ -196,7 +258,7 @@ def test_the_encoder_is_left_as_it_was(smoke, cache):
         profile, row = settings("video", "smoke", variant)
         base, _ = video.prepare.prepare_base(profile, row, folder=cache)
         before = {name: value.clone() for name, value in base.encoder.state_dict().items()}
-        encoder, _, _ = video.run("smoke", variant, 0, cache=cache)
+        encoder, _, _ = run(variant, cache=cache)
         for name, value in encoder.state_dict().items():
             assert torch.equal(value, before[name]), name
 
@@ -273,18 +335,65 @@ def test_predictions_come_back_in_the_pictures(smoke, cache):
     assert metrics["pck_0.1_micro"] == 100 and metrics["mean_error_px"] < 1.5
 
 
-def test_broken_videos_show_other_frames_of_the_same_clip():
+def test_a_video_with_repeated_frames_shows_earlier_frames_of_the_same_clip():
     frames = collect_frames(make_clips(None)[0])
     rows = torch.arange(len(frames))
-    for kind in ("repeated", "lost"):
-        shown = video.broken(frames, kind, share=0.4)
-        assert torch.equal(frames.clip[shown], frames.clip)
-        assert not torch.equal(shown, rows)
-        assert torch.equal(shown, video.broken(frames, kind, share=0.4))
-    assert (video.broken(frames, "repeated") <= rows).all()
-    assert (video.broken(frames, "lost") >= rows).all()
-    with pytest.raises(ValueError, match="unknown damage 'noisy'; known: repeated, lost"):
-        video.broken(frames, "noisy")
+    shown = video.evaluate.repeated(frames, share=0.4)
+    assert torch.equal(frames.clip[shown], frames.clip)
+    assert not torch.equal(shown, rows)
+    assert torch.equal(shown, video.evaluate.repeated(frames, share=0.4))
+    assert (shown <= rows).all()
+    # What is shown twice is shown as it is: the frame before it, or what that one shows.
+    again = shown != rows
+    assert torch.equal(shown[again], shown[rows[again] - 1])
+
+
+def test_a_video_with_lost_frames_has_the_others_in_their_order():
+    frames = collect_frames(make_clips(None)[0])
+    left = video.evaluate.kept(frames, share=0.4)
+    assert 0 < len(left) < len(frames)
+    assert (left.diff() > 0).all()
+    assert torch.equal(left, video.evaluate.kept(frames, share=0.4))
+    assert set(frames.first.tolist()) <= set(left.tolist()), "each clip still begins"
+
+
+def test_the_same_quarter_of_the_frames_is_repeated_or_lost():
+    frames = collect_frames(make_clips(None)[0] * 40)
+    rows = torch.arange(len(frames))
+    hit = video.evaluate.repeated(frames) != rows
+    assert torch.equal(rows[~hit], video.evaluate.kept(frames))
+    later = rows != frames.first
+    assert hit[later].float().mean() == pytest.approx(0.25, abs=0.04)
+
+
+@pytest.mark.parametrize("variant", ["res50-tce-bc", "truncated-ends"])
+def test_lost_frames_are_neither_seen_nor_asked_for(variant, smoke, cache):
+    """Predictions of a video with lost frames are those of the shorter video."""
+    profile, row = settings("video", "smoke", variant)
+    setting = video.prepare.prepare(profile, row, 0, folder=cache)
+    feats = setting.test_features
+    model = video.prepare.build(profile, row, setting.base, len(setting.test.joint_set))
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.1) if weight.dim() > 1 else None
+    left = video.evaluate.kept(setting.test, share=0.4)
+    records = []
+    for number, clip in enumerate(setting.test.records):
+        rows = setting.test.of_clip(number)
+        mine = [int(row) - rows.start for row in left if rows.start <= row < rows.stop]
+        names = ("pictures", "joints", "visible", "box")
+        records.append(replace(clip, **{name: getattr(clip, name)[mine] for name in names}))
+    shorter = collect_frames(records)
+    cut = video.features.Features(
+        feats.X[left], feats.joints[left], feats.counted[left], feats.M[left], shorter
+    )
+    expected = video.predict.predict(model, cut, profile, row)
+    found = video.predict.predict(model, feats, profile, row, left=left)
+    assert len(found.joints) == len(left) < len(setting.test)
+    np.testing.assert_allclose(found.joints, expected.joints, atol=1e-3)
+    whole = video.predict.predict(model, feats, profile, row)
+    assert np.abs(whole.joints[left] - found.joints).max() > 1e-2, "neighbours should have a say"
+    every = video.predict.predict(model, feats, profile, row, left=torch.arange(len(setting.test)))
+    np.testing.assert_array_equal(every.joints, whole.joints)
 
 
 def test_a_clip_with_one_frame_runs_through(smoke, cache, monkeypatch):
@@ -295,9 +404,9 @@ def test_a_clip_with_one_frame_runs_through(smoke, cache, monkeypatch):
         short = VideoClip(pictures_of(1, rng), *labels_of(1, J, rng), joints, "test", "one", "walk")
         return [*train, short], [*test, short]
 
-    monkeypatch.setattr(video.prepare.clips, "make_clips", one_frame)
+    monkeypatch.setattr(sources.embedded_clips, "make_clips", one_frame)
     for variant in ("res50-of", "res50-tce-bc"):
-        _, _, record = video.run("smoke", variant, 0, cache=cache)
+        _, _, record = run(variant, cache=cache)
         assert np.isfinite(record["metrics"]["pck_0.2_mean13"])
 
 

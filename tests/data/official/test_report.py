@@ -7,8 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from posebook.__main__ import main
 from posebook.data.fixtures import views as fixtures_3d
-from posebook.data.official import check as __main__
 from posebook.data.official import folders
 from posebook.data.official.report import Report, picture_of, write_sheet
 
@@ -111,7 +111,7 @@ def data(tmp_path_factory):
 def test_command_prints_the_report_and_its_status(data, monkeypatch, capsys, tmp_path):
     monkeypatch.setenv(folders.VARIABLE, str(data))
     sheet = tmp_path / "sheet.png"
-    assert __main__.main(["check", "human36m", "--sheet", str(sheet)]) == 1
+    assert main(["check", "human36m", "--sheet", str(sheet)]) == 1
     printed = capsys.readouterr().out
     assert "gt: 209 takes of 4 views" in printed and f"written: {sheet}" in printed
     assert sheet.stat().st_size > 1000
@@ -119,24 +119,33 @@ def test_command_prints_the_report_and_its_status(data, monkeypatch, capsys, tmp
 
 
 def test_command_takes_a_folder(data, capsys):
-    assert __main__.main(["check", "mpi-inf-3dhp", str(data)]) == 1
+    assert main(["check", "mpi-inf-3dhp", str(data)]) == 1
     assert "has no S1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", folders.DATASETS)
 def test_command_without_data_says_what_to_do(name, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(folders.VARIABLE, str(tmp_path))
-    assert __main__.main(["check", name]) == 2
+    assert main(["check", name]) == 2
     assert capsys.readouterr().err.startswith("Cannot check: there is no folder")
 
 
 @pytest.mark.parametrize("name", folders.DATASETS)
 def test_an_empty_folder_of_each_data_set_is_reported(name, tmp_path, capsys):
-    assert __main__.main(["check", name, str(tmp_path)]) in (1, 2)
+    assert main(["check", name, str(tmp_path)]) in (1, 2)
     assert "".join(capsys.readouterr()).strip()
 
 
 def test_sheet_in_the_data_folder_is_refused(data, capsys):
     folder = str(data / "human36m")
-    assert __main__.main(["check", "human36m", folder, "--sheet", f"{folder}/a.png"]) == 2
+    assert main(["check", "human36m", folder, "--sheet", f"{folder}/a.png"]) == 2
     assert "where nothing is written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["h36m", "report", "", "json"])
+@pytest.mark.parametrize("with_folder", [False, True])
+def test_an_unknown_data_set_is_refused_with_the_known_ones(name, with_folder, tmp_path, capsys):
+    assert main(["check", name, *([str(tmp_path)] if with_folder else [])]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Cannot check: ") and said.count("\n") == 1
+    assert "human36m, mpi-inf-3dhp, jhmdb, penn-action, mpii" in said

@@ -2,11 +2,11 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from posebook.book.plot import LEFT, RIGHT
 from posebook.data.fixtures import images as fixtures_2d
 from posebook.data.official.report import Report
 from posebook.data.official.samples import draw_skeleton, sample_of
 from posebook.geometry.skeleton import PENN
+from posebook.palette import LEFT, RIGHT
 
 
 def has(picture, color):

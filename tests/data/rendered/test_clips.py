@@ -1,5 +1,6 @@
 """Clips and stills: the same on every call, disjoint in people and motion, made once."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -115,17 +116,17 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     stamps = {f: f.stat().st_mtime_ns for f in files[1:]}
     content = files[0].read_bytes()
     files[0].unlink()
-    (folder / f"{files[0].stem}.writing").write_bytes(b"half")
+    (folder / f".{files[0].name}.{os.getpid()}.writing").write_bytes(b"half")
     generate(TINY, "clips")
     assert files[0].read_bytes() == content
     assert {f: f.stat().st_mtime_ns for f in stamps} == stamps
-    assert not list(folder.glob("*.writing"))
+    assert not [f for f in folder.iterdir() if f.name.endswith(".writing")]
 
 
 def test_two_processes_share_the_work(tmp_path, monkeypatch):
     monkeypatch.setenv("POSEBOOK_CACHE", str(tmp_path))
     code = (
-        "from tests_size import TINY; from posebook.data import embedded_video as ev;"
+        "from tests_size import TINY; from posebook.data.rendered import clips as ev;"
         "print(len(ev.make_clips(TINY)[0]))"
     )
     (tmp_path / "tests_size.py").write_text(

@@ -1,17 +1,17 @@
-"""The training loop: exact resumption, checkpoints that survive accidents, schedules, orders."""
+"""The training loop: exact resumption, checkpoints that survive accidents, schedules."""
 
 import errno
 import pickle
-import re
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from posebook.storage import exclusive
+from posebook import storage
+from posebook.training import checkpoint
 from posebook.training.draws import EpochOrder, draw, seed_everything
-from posebook.training.loop import fit, rate
+from posebook.training.loop import Checkpoint, Schedule, fit, rate
 
 STEPS, BATCH = 23, 8
 
@@ -43,12 +43,12 @@ class Problem:
     def evaluate(self):
         return {"error": (self.model(self.x) - self.x.sum(1, keepdim=True)).abs().mean()}
 
-    def fit(self, checkpoint: Path | None = None, **options):
-        usual = dict(
-            evaluate=self.evaluate, evaluate_every=5, log_every=3, checkpoint_every=6, signature="a"
-        )
-        options = usual | options | dict(steps=STEPS, learning_rate=0.01, checkpoint=checkpoint)
-        return fit(self.model, self.loss, **options)
+    def fit(self, path: Path | None = None, signature: str = "a", **options):
+        # An evaluation every 5 steps, a point every 3.
+        usual = dict(evaluate=self.evaluate, evaluations=4, points=7)
+        kept = Checkpoint(path, signature, every=6) if path else None
+        schedule = Schedule(STEPS, 0.01)
+        return fit(self.model, self.loss, schedule, checkpoint=kept, **usual | options)
 
 
 def weights(problem: Problem) -> dict:
@@ -118,7 +118,7 @@ def test_a_checkpoint_appears_at_once_or_not_at_all(path, monkeypatch):
         found.append(Path(target).read_bytes())
         raise Killed
 
-    monkeypatch.setattr(training.os, "replace", die)
+    monkeypatch.setattr(storage.os, "replace", die)
     with pytest.raises(Killed):
         Problem().fit(path)
     assert found == [before] and path.read_bytes() == before
@@ -132,15 +132,15 @@ def test_a_finished_run_is_not_run_again(path, whole):
 
 def test_no_half_summed_curve_is_saved(path, whole):
     """Checkpoints wait for the next log point: every 6 steps asked for, logs every 4."""
-    curves = Problem().fit(log_every=4)
+    curves = Problem().fit(points=5)
     with pytest.raises(Killed):
-        Problem(kill_at=14).fit(path, log_every=4)
+        Problem(kill_at=14).fit(path, points=5)
     assert torch.load(path, weights_only=True)["step"] == 8
-    assert Problem().fit(path, log_every=4) == curves
+    assert Problem().fit(path, points=5) == curves
 
 
-def test_companions_are_resumed_too(path):
-    def run(kill_at=None, checkpoint=None):
+def test_extra_state_is_resumed_too(path):
+    def run(kill_at=None, path=None):
         problem = Problem(kill_at)
         beside = nn.Linear(1, 1)
         nn.init.zeros_(beside.weight)
@@ -150,12 +150,12 @@ def test_companions_are_resumed_too(path):
                 beside.weight += step
             return {"beside": beside.weight.sum()}
 
-        problem.fit(checkpoint, before_step=before_step, companions={"beside": beside})
+        problem.fit(path, before_step=before_step, extra_state={"beside": beside})
         return beside.weight.item()
 
     with pytest.raises(Killed):
         run(15, path)
-    assert run(checkpoint=path) == run() == STEPS * (STEPS - 1) / 2
+    assert run(path=path) == run() == STEPS * (STEPS - 1) / 2
 
 
 # ---------------------------------------------------------------- checkpoints and accidents
@@ -234,16 +234,49 @@ def test_messages_are_one_line(path):
     assert "\n" not in str(refusal.value)
 
 
-def test_a_folder_has_one_run_at_a_time(tmp_path):
-    with exclusive(tmp_path / "run"):
-        with pytest.raises(RuntimeError, match="another process is running in .*run; wait"):
-            with exclusive(tmp_path / "run"):
-                pass
+@pytest.mark.parametrize("gone", ["signature", "step", "curves", "random", "parts"])
+def test_half_a_checkpoint_is_refused(gone, path):
+    Problem().fit(path)
+    state = torch.load(path, weights_only=True)
+    del state[gone]
+    torch.save(state, path)
+    with pytest.raises(ValueError, match=rf"training\.pt is damaged, .*no {gone}\); delete it and"):
+        Problem().fit(path)
+
+
+def test_there_is_nothing_to_resume_without_a_file(path):
+    assert checkpoint.resume(None, "a", {}, {}) == checkpoint.resume(path, "a", {}, {}) == 0
+    assert not path.exists()
+
+
+# ---------------------------------------------------------------- the clock
+
+
+def test_a_clock_counts_the_seconds_of_earlier_processes(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(checkpoint.time, "perf_counter", lambda: now[0])
+    first = checkpoint.Clock()
+    now[0] = 130.0
+    state = first.state_dict()
+    assert first.seconds == state["seconds"] == 30
+    now[0] = 0.0  # another process
+    second = checkpoint.Clock()
+    now[0] = 3.0
+    second.load_state_dict(state)
+    now[0] = 8.0
+    assert second.seconds == 35
+
+
+def test_a_clock_is_in_the_checkpoint(path):
+    class Fixed(checkpoint.Clock):
+        seconds = 12.0
+
     with pytest.raises(Killed):
-        with exclusive(tmp_path / "run"):
-            raise Killed
-    with exclusive(tmp_path / "run"):
-        pass
+        Problem(kill_at=8).fit(path, clock=Fixed())
+    clock = checkpoint.Clock()
+    assert clock.seconds < 12
+    Problem().fit(path, clock=clock)
+    assert clock.seconds > 12
 
 
 # ---------------------------------------------------------------- the loop itself
@@ -257,14 +290,14 @@ def test_curves_hold_means_since_the_last_point():
     def loss(step):
         return 0 * parameter.sum() + step, {"square": torch.tensor(float(step * step))}
 
-    curves = fit(model, loss, steps=5, learning_rate=0.1, log_every=2)
+    curves = fit(model, loss, Schedule(5, 0.1), points=2)
     assert curves["loss"] == [[2, 0.5], [4, 2.5], [5, 4.0]]
     assert curves["square"] == [[2, 0.5], [4, 6.5], [5, 16.0]]
 
 
 def test_the_loss_falls():
     problem = Problem()
-    curves = fit(problem.model, problem.loss, steps=200, learning_rate=0.03, log_every=20)
+    curves = fit(problem.model, problem.loss, Schedule(200, 0.03), points=10)
     assert curves["loss"][-1][1] < 0.5 * curves["loss"][0][1]
 
 
@@ -275,16 +308,14 @@ def test_evaluation_is_without_dropout_and_ends_with_the_last_step():
         modes.append(problem.model.training)
         return problem.evaluate()
 
-    curves = problem.fit(evaluate=evaluate, evaluate_every=10)
-    assert [step for step, _ in curves["error"]] == [10, 20, STEPS]
+    curves = problem.fit(evaluate=evaluate, evaluations=2)
+    assert [step for step, _ in curves["error"]] == [11, 22, STEPS]
     assert not any(modes)
 
 
 def test_gradients_are_clipped_to_a_norm():
     model = nn.Linear(4, 1)
-    fit(
-        model, lambda step: (1e6 * model.weight.sum(), {}), steps=1, learning_rate=0.1, max_norm=0.5
-    )
+    fit(model, lambda step: (1e6 * model.weight.sum(), {}), Schedule(1, 0.1, max_norm=0.5))
     assert model.weight.grad.norm().item() == pytest.approx(0.5)
 
 
@@ -295,10 +326,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run(path):
         return model.weight.sum() * (float("nan") if step == 12 else 1.0), {}
 
     with pytest.raises(FloatingPointError, match="loss is no longer finite at step 15; lower"):
-        fit(
-            model, loss, steps=30, learning_rate=0.1, log_every=5, checkpoint=path,
-            checkpoint_every=5,
-        )  # fmt: skip
+        fit(model, loss, Schedule(30, 0.1), points=6, checkpoint=Checkpoint(path, "a", every=5))
     assert torch.load(path, weights_only=True)["step"] == 10, "a spoiled state was saved"
 
 
@@ -318,18 +346,20 @@ def test_shares_of_a_run_drop_the_rate():
     assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
-def test_slow_parameters_and_frozen_ones():
-    """Adam's first step is the learning rate: a tenth of it for slow ones, nothing for frozen."""
+@pytest.mark.parametrize("factor", [0.1, 0.3])
+def test_pretrained_parameters_and_frozen_ones(factor):
+    """Adam's first step is the learning rate: a part for pre-trained ones, nothing for frozen."""
     model = nn.ModuleList([nn.Linear(1, 1, bias=False) for _ in range(3)])
     for layer in model:
         nn.init.zeros_(layer.weight)
     model[2].weight.requires_grad_(False)
     fit(
-        model, lambda step: (sum(layer.weight.sum() for layer in model), {}), steps=1,
-        learning_rate=0.5, schedule="constant", slow=list(model[1].parameters()),
+        model, lambda step: (sum(layer.weight.sum() for layer in model), {}),
+        Schedule(1, 0.5, "constant", pretrained_factor=factor),
+        pretrained_parameters=list(model[1].parameters()),
     )  # fmt: skip
     weights = [layer.weight.item() for layer in model]
-    assert weights == pytest.approx([-0.5, -0.05, 0.0], rel=1e-4)
+    assert weights == pytest.approx([-0.5, -0.5 * factor, 0.0], rel=1e-4)
 
 
 def test_one_cycle_rises_and_falls():
@@ -346,56 +376,10 @@ def test_the_schedule_sets_the_rate():
     """Adam's first step is the learning rate, whatever the gradient."""
     model = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(model.weight)
-    fit(model, lambda step: (model.weight.sum(), {}), steps=1, learning_rate=0.5)
+    fit(model, lambda step: (model.weight.sum(), {}), Schedule(1, 0.5))
     assert model.weight.item() == pytest.approx(-0.5 * 0.04, rel=1e-4)
 
 
 def test_an_unknown_schedule_is_answered_with_the_known_ones():
     with pytest.raises(ValueError, match="unknown schedule 'cosine'; known: one-cycle, thirds"):
         rate("cosine", 0.5)
-
-
-# ---------------------------------------------------------------- orders
-
-
-@pytest.mark.parametrize("seed", [0, 5])
-def test_every_instant_comes_once_an_epoch(seed):
-    order = EpochOrder(40, BATCH, seed)
-    epochs = [torch.cat([order.batch(5 * e + k) for k in range(5)]) for e in range(3)]
-    for epoch in epochs:
-        assert sorted(epoch.tolist()) == list(range(40))
-    assert not torch.equal(epochs[0], epochs[1]) and not torch.equal(epochs[1], epochs[2])
-
-
-def test_what_is_left_of_an_epoch_is_dropped_and_differs():
-    order = EpochOrder(43, BATCH, 0)
-    assert order.steps == 5
-    seen = [set(torch.cat([order.batch(5 * e + k) for k in range(5)]).tolist()) for e in range(8)]
-    assert all(len(epoch) == 40 for epoch in seen)
-    assert set.union(*seen) == set(range(43))
-
-
-def test_any_step_can_be_asked_for_at_any_time():
-    a, b = EpochOrder(40, BATCH, 0), EpochOrder(40, BATCH, 0)
-    steps = range(17)
-    there = {step: a.batch(step).clone() for step in steps}
-    for step in reversed(steps):
-        assert torch.equal(b.batch(step), there[step])
-
-
-def test_seeds_give_other_orders():
-    a, b = EpochOrder(40, BATCH, 0), EpochOrder(40, BATCH, 1)
-    assert not torch.equal(a.batch(0), b.batch(0))
-
-
-def test_too_few_instants_for_a_batch():
-    with pytest.raises(ValueError, match=re.escape("a batch of 64 needs as many instants, the")):
-        EpochOrder(40, 64, 0)
-
-
-def test_steps_draw_different_numbers_and_always_the_same():
-    first, again, step, seed = (
-        torch.rand(4, generator=draw(*key)) for key in ((0, 3), (0, 3), (0, 4), (1, 3))
-    )
-    assert torch.equal(first, again)
-    assert not torch.equal(first, step) and not torch.equal(first, seed)
