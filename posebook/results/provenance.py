@@ -97,6 +97,25 @@ def device_name(device: torch.device | str) -> str:
     return device.type
 
 
+@cache
+def arithmetic(device: torch.device | str = "cpu") -> str:
+    """A short digest of how this machine rounds: of products, convolutions, roots and random draws.
+
+    Where it is the same, a run gives the same bits, or nearly; a processor's name does not say.
+    """
+    random = torch.Generator().manual_seed(0)
+    a, b = torch.randn(70, 130, generator=random), torch.randn(130, 50, generator=random)
+    pictures = torch.randn(2, 8, 16, 16, generator=random)
+    kernel = torch.randn(8, 8, 3, 3, generator=random)
+    a, b, pictures, kernel = (x.to(device) for x in (a, b, pictures, kernel))
+    made = [a @ b, torch.conv2d(pictures, kernel), torch.linalg.svdvals(a[:40, :40]), a.exp().sin()]
+    made += [a.var(0), torch.softmax(a, 1), a]
+    digest = hashlib.sha256()
+    for array in made:
+        digest.update(array.cpu().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
 def _package() -> dict[str, Path]:
     found = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
     return {name: path for name, path in found.items() if not name.startswith(_BYSTANDERS)}

@@ -45,7 +45,7 @@ def spans(ax):
 def test_a_body_in_space_has_its_bones_and_sides(ax3d, joints):
     plot.plot_pose_3d(ax3d, joints, alpha=0.5)
     assert len(ax3d.lines) == 16
-    assert color_of(ax3d, "LWrist") == palette.LEFT and color_of(ax3d, "RFoot") == plot.RIGHT
+    assert color_of(ax3d, "LWrist") == palette.LEFT and color_of(ax3d, "RFoot") == palette.RIGHT
     assert color_of(ax3d, "Head") == palette.MIDDLE
     assert ax3d.lines[0].get_alpha() == 0.5
     assert ax3d.get_aspect() == "equal"

@@ -15,8 +15,6 @@ import pytest
 from posebook.experiments import catalogue, confirm
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-# Processors that round differently part by 1e-6 over twenty steps, the smallest mutant by 1e-4.
-TOLERANCE = 3e-5
 CHUNKS = confirm.chunks("smoke", [(name, 0) for name in catalogue.rows()])
 
 
@@ -29,7 +27,7 @@ def test_rows_give_what_they_gave(runs):
     found = [(catalogue.find(name), seed) for name, seed in runs]
     moved = {}
     for row, _, now in confirm.traces("smoke", found):
-        why, off = confirm.compare(read(row.chapter)[row.name], now, TOLERANCE)
+        why, off = confirm.compare(read(row.chapter)[row.name], now)
         if why:
             moved[row.name] = f"{why} ({off:.1e})"
     assert not moved

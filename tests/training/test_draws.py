@@ -1,4 +1,4 @@
-"""Seeded draws: any step's batch can be asked for at any time, every instant comes once an epoch."""
+"""Seeded draws: any step may be asked for at any time, every instant comes once an epoch."""
 
 import re
 

@@ -1,0 +1,82 @@
+"""Gaps over seeds have their textbook intervals, and a verdict needs three seeds."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from posebook import results
+
+
+def make_frame(**runs):
+    rows = [
+        {"variant": name, "seed": seed, "mpjpe_mm": value}
+        for name, values in runs.items()
+        for seed, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_summary_gives_the_t_interval():
+    table = results.summary(make_frame(b=[10.0, 11.0, 12.0], a=[5.0]), "mpjpe_mm")
+    assert list(table.index) == ["b", "a"]
+    # t(0.975, 2) = 4.302653, std = 1: half width 4.302653 / sqrt(3) = 2.484138
+    np.testing.assert_allclose(table.loc["b"], [11, 1, 11 - 2.484138, 11 + 2.484138, 3], atol=1e-6)
+    assert table.loc["a", "n"] == 1 and math.isnan(table.loc["a", "low"])
+    with pytest.raises(ValueError, match="there are mpjpe_mm"):
+        results.summary(make_frame(a=[1.0]), "auc3d")
+
+
+def test_the_gap_agrees_with_scipy():
+    a, b = [50.0, 52.0, 51.0, 49.0], [60.0, 65.0, 58.0]
+    frame = make_frame(a=a, b=b)
+    gap = results.compare(frame, "a", "b", "mpjpe_mm")
+    interval = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+    np.testing.assert_allclose([gap.low, gap.high], [interval.low, interval.high])
+    assert gap.mean == pytest.approx(50.5 - 61) and gap.n == 3 and not gap.paired
+    paired = results.compare(frame, "a", "b", "mpjpe_mm", paired=True)
+    interval = stats.ttest_rel(a[:3], b).confidence_interval()
+    np.testing.assert_allclose([paired.low, paired.high], [interval.low, interval.high])
+    assert paired.n == 3 and paired.paired
+
+
+def test_a_ratio_does_not_depend_on_the_unit():
+    a, b = [50.0, 52.0, 51.0], [100.0, 104.0, 102.0]
+    factor = results.ratio(make_frame(a=a, b=b), "a", "b", "mpjpe_mm")
+    assert factor.mean == pytest.approx(0.5) and factor.low < 0.5 < factor.high
+    scaled = results.ratio(make_frame(a=np.multiply(a, 7), b=np.multiply(b, 7)), "a", "b",
+                           "mpjpe_mm")  # fmt: skip
+    np.testing.assert_allclose(scaled[:3], factor[:3])
+    inverse = results.ratio(make_frame(a=a, b=b), "b", "a", "mpjpe_mm")
+    np.testing.assert_allclose([1 / inverse.high, 1 / inverse.low], [factor.low, factor.high])
+    assert results.ratio(make_frame(a=a), "a", "b", "mpjpe_mm").n == 0
+    assert results.ratio(make_frame(a=a, b=b), "a", "b", "auc3d").n == 0
+
+
+def test_equal_runs_have_an_interval_of_no_width():
+    gap = results.compare(make_frame(a=[1.0] * 3, b=[2.0] * 3), "a", "b", "mpjpe_mm")
+    assert gap[:3] == (-1.0, -1.0, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([50.0, 50.1, 49.9], [60.0, 60.1, 59.9], "confirmed"),
+        ([60.0, 60.1, 59.9], [50.0, 50.1, 49.9], "contradicted"),
+        ([50.0, 60.0, 55.0], [55.0, 51.0, 60.0], "undecided"),
+        ([50.0, 50.1], [60.0, 60.1, 59.9], "undecided"),
+        ([50.0], [60.0, 60.1, 59.9], "undecided"),
+        ([50.0] * 3, [50.0] * 3, "undecided"),
+        ([50.0] * 3, [], "not run"),
+    ],
+)
+def test_verdicts(a, b, expected):
+    gap = results.compare(make_frame(a=a, b=b), "a", "b", "mpjpe_mm")
+    assert results.verdict(gap, -1) == expected
+
+
+def test_a_verdict_needs_a_direction():
+    with pytest.raises(ValueError, match="expected_sign"):
+        results.verdict(results.Gap(1.0, 0.5, 1.5, 3, False), 0)
