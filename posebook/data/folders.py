@@ -29,6 +29,16 @@ def data_folder(name: str) -> Path:
     return folder
 
 
+def lfs_pointer(start: bytes) -> str:
+    """What to say after the name of a file that begins so, if it is Git LFS's pointer; else ""."""
+    if not start.startswith(b"version https://git-lfs"):
+        return ""
+    return (
+        "is not the file but a pointer of Git LFS to it; run `git lfs pull` in the repository that "
+        "it comes from"
+    )
+
+
 def find(folder: Path, name: str) -> Path:
     """The file or folder called `name` in `folder`, in whatever case it is written.
 
