@@ -38,7 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise FileNotFoundError(f"there is no folder {folder}")
         report = check(wanted.name, folder)
         print(report)
-        if wanted.sheet:
+        if wanted.sheet and not report.samples:
+            print("No sheet is written: there is nothing that could be read and drawn.")
+        elif wanted.sheet:
             write_sheet(report, wanted.sheet)
             print("written:", wanted.sheet)
     except (ValueError, OSError) as problem:

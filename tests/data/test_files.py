@@ -82,6 +82,17 @@ def test_what_is_no_picture(tmp_path):
         picture_size(tmp_path / "a.png")
 
 
+def test_a_missing_folder_is_told_with_its_remedy(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder .*absent .*; look again"):
+        numbered_pictures(tmp_path / "absent", "{:03d}.png", 3, "look again")
+
+
+def test_the_same_error_is_told_once(tmp_path):
+    report = Report("jhmdb", tmp_path)
+    report_errors(report, [ValueError("a is bad; mend it"), OSError("a is bad; mend it")] * 3)
+    assert report.problems == [("a is bad", "mend it")]
+
+
 def test_many_errors_are_told_in_few_words(tmp_path):
     report = Report("jhmdb", tmp_path)
     report_errors(report, [ValueError(f"file {k} is bad; mend it") for k in range(11)])

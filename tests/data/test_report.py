@@ -4,11 +4,10 @@ import os
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from posebook.data import __main__, fixtures_3d, folders
-from posebook.data.report import Report, picture_of, write_sheet
+from posebook.data.report import Report, write_sheet
 
 
 @pytest.fixture
@@ -60,11 +59,6 @@ def test_sheet_is_never_written_into_the_data(report, tmp_path):
     with pytest.raises(ValueError, match="no samples"):
         write_sheet(report, tmp_path / "sheet.png")
     assert not list(tmp_path.iterdir()), "nothing is left behind"
-
-
-def test_picture_of_a_figure():
-    picture = picture_of(Figure(figsize=(2, 1), dpi=50))
-    assert picture.shape == (50, 100, 3) and picture.dtype == np.uint8
 
 
 # ---------------------------------------------------------------- folders
@@ -132,6 +126,18 @@ def test_command_without_data_says_what_to_do(name, tmp_path, monkeypatch, capsy
 def test_an_empty_folder_of_each_data_set_is_reported(name, tmp_path, capsys):
     assert __main__.main(["check", name, str(tmp_path)]) in (1, 2)
     assert "".join(capsys.readouterr()).strip()
+
+
+@pytest.mark.parametrize("name", folders.DATASETS)
+def test_a_sheet_of_nothing_leaves_the_status_as_it_is(name, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    arguments = ["check", name, str(tmp_path / "empty")]
+    assert __main__.main(arguments) == 1
+    without = capsys.readouterr().out
+    assert __main__.main([*arguments, "--sheet", str(tmp_path / "sheet.png")]) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith(without) and "No sheet" in told.out and not told.err
+    assert not (tmp_path / "sheet.png").exists()
 
 
 def test_sheet_in_the_data_folder_is_refused(data, capsys):
