@@ -94,6 +94,11 @@ def picture_size(path: Path) -> tuple[int, int]:
             return picture.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        if path.is_file():
+            with open(path, "rb") as file:
+                pointer = lfs_pointer(file.read(64))
+            if pointer:
+                raise ValueError(f"{path} {pointer}") from None
         raise ValueError(f"{path}: cannot be read as a picture ({reason})") from None
 
 

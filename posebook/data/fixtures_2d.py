@@ -8,6 +8,9 @@ must give the same records back.
 
 import json
 import os
+import pickle
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +83,25 @@ def _save(array: np.ndarray, path: Path, palette: bool = False) -> None:
 def _write_mat(path: Path, fields: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     savemat(path, dict(fields), do_compression=True)
+
+
+def leave_out_final_blocks(path: Path, size: int) -> int:
+    """End compressed elements of `size` plain bytes as MATLAB's writer does; returns how many.
+
+    Where an element fills its buffer, it flushes the stream and never finishes it.
+    """
+    content, at, count = path.read_bytes(), 128, 0
+    parts = [content[:at]]
+    while at < len(content):
+        kind, length = struct.unpack_from("<II", content, at)
+        packed, at = content[at + 8 : at + 8 + length], at + 8 + length
+        plain = zlib.decompress(packed)
+        if len(plain) == size:
+            stream = zlib.compressobj()
+            packed, count = stream.compress(plain) + stream.flush(zlib.Z_SYNC_FLUSH), count + 1
+        parts += [struct.pack("<II", kind, len(packed)), packed]
+    path.write_bytes(b"".join(parts))
+    return count
 
 
 # ---------------------------------------------------------------- JHMDB
@@ -164,6 +186,17 @@ def write_jhmdb_coco(folder: Path, clips: Sequence[VideoClip]) -> None:
         for part, members in zip(("train", "test"), jhmdb_split(clips, split)):
             path = folder / "annotations" / f"Sub{split}_{part}.json"
             path.write_text(json.dumps(_coco(members)), encoding="utf-8")
+
+
+def write_jhmdb_gt(path: Path) -> None:
+    """`JHMDB-GT.pkl`, the tubes of boxes that detectors of actions train on; one clip."""
+    name = "golf/a_golf_0"
+    tube = np.array([[t, 10, 20, 110, 220] for t in range(1, 4)], dtype=np.float32)
+    table = {
+        "labels": list(ACTIONS), "nframes": {name: 3}, "resolution": {name: (240, 320)},
+        "train_videos": [[name]] * 3, "test_videos": [[]] * 3, "gttubes": {name: {2: [tube]}},
+    }  # fmt: skip
+    path.write_bytes(pickle.dumps(table, 2))
 
 
 def _coco(clips: Sequence[VideoClip]) -> dict:

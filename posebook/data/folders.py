@@ -4,6 +4,7 @@ Nothing here writes: a data set may lie on a read-only disk or behind symbolic l
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 VARIABLE = "POSEBOOK_DATA"
@@ -37,6 +38,17 @@ def lfs_pointer(start: bytes) -> str:
         "is not the file but a pointer of Git LFS to it; run `git lfs pull` in the repository that "
         "it comes from"
     )
+
+
+def other_form(folder: Path, forms: Mapping[str, str]) -> str:
+    """A sentence about the first file in `folder` that is of another form than is read, or "".
+
+    forms: name, with * for any text, or folder/name -> what such a file is and what to do.
+    """
+    for pattern, sentence in forms.items():
+        for path in sorted(folder.glob(pattern)):
+            return f"{path.relative_to(folder)} {sentence}"
+    return ""
 
 
 def find(folder: Path, name: str) -> Path:

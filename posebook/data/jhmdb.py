@@ -22,7 +22,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from posebook.data.files import names_in, numbered_pictures, read_bytes, read_json, report_errors
-from posebook.data.folders import find
+from posebook.data.folders import find, other_form
 from posebook.data.matlab import MOST, MatFile, read_mat
 from posebook.data.records import VideoClip
 from posebook.data.report import Report
@@ -50,6 +50,11 @@ DEAD_LINK = (
     "if its address no longer answers, ask the authors or someone who holds the data set; the "
     "archive that mmpose gives out, with annotations/Sub1_train.json, will do as well"
 )
+
+
+OTHER_FORMS = {
+    "JHMDB-GT.pkl": "has the boxes of actions that ACT-detector and YOWO use, and no joints",
+}
 
 
 def load_clips(folder: Path, split: int = 1) -> tuple[list[VideoClip], list[VideoClip]]:
@@ -220,6 +225,8 @@ def _part(folder: Path, name: str) -> Path:
     except FileNotFoundError as problem:
         splits = name == "sub_splits" and (folder / "splits").is_dir()
         wrong = " (splits belongs to the full JHMDB, which is another experiment)" if splits else ""
+        other = other_form(folder, OTHER_FORMS)
+        wrong = f" ({other})" if other else wrong
         raise FileNotFoundError(f"{problem}{wrong}; {_unpack(name)}; {DEAD_LINK}") from None
     place = place / name if (place / name).is_dir() else place
     names_in(place)  # refuses an action that is there twice, as catch and as Catch
@@ -228,7 +235,7 @@ def _part(folder: Path, name: str) -> Path:
 
 def _mat(folder: Path, name: str, inside: Path) -> MatFile:
     path = _part(folder, name) / inside / f"{name}.mat"
-    names_in(path.parent.parent)
+    names_in(path.parent.parent, _unpack(name))
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; {_unpack(name)}")
     return read_mat(path, _unpack(name))
@@ -343,7 +350,7 @@ def _refuse_overlap(train: list[VideoClip], test: list[VideoClip], folder: Path)
 def check(folder: Path) -> Report:
     """What is in `folder`, against the official counts; the clips of all three splits are read."""
     report = Report(SOURCE, folder)
-    clips: dict[str, VideoClip] = {}
+    clips: dict[str, VideoClip | None] = {}
     errors: list[Exception] = []
     for split, official in CLIPS.items():
         try:
@@ -354,6 +361,7 @@ def check(folder: Path) -> Report:
         for part, count, wanted in zip(("train", "test"), found, official, strict=True):
             report.counts.append((f"split {split}, clips for {part}", count, wanted))
     report_errors(report, errors)
+    clips = {name: clip for name, clip in clips.items() if clip}
     report.counts.append(("clips", len(clips), sum(CLIPS[1])))
     report.counts.append(("frames", sum(map(len, clips.values())), FRAMES))
     if clips and not _is_coco(folder):
@@ -367,11 +375,11 @@ def check(folder: Path) -> Report:
 def _check_split(
     folder: Path,
     split: int,
-    clips: dict[str, VideoClip],
+    clips: dict[str, VideoClip | None],
     report: Report,
     errors: list[Exception],
 ) -> tuple[int, int]:
-    """Counts of training and test clips; what can be read is added to `clips`."""
+    """Counts of training and test clips; new ones are added to `clips`, None if unreadable."""
     if _is_coco(folder):
         parts = load_clips(folder, split)
         clips.update({clip.name: clip for part in parts for clip in part})
@@ -381,6 +389,7 @@ def _check_split(
     report.found.append(f"sub_splits of 12 actions, split {split}")
     new = [entry for entry in entries if entry.name not in clips]
     for entry in tqdm(new, desc=f"split {split}", unit="clip", delay=5):
+        clips[entry.name] = None
         try:
             clips[entry.name] = read_clip(folder, entry)
         except (ValueError, OSError) as problem:

@@ -82,6 +82,14 @@ def test_what_is_no_picture(tmp_path):
         picture_size(tmp_path / "a.png")
 
 
+def test_a_pointer_of_git_lfs_is_no_picture_and_no_json(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    for read in (picture_size, lambda path: read_json(path, "look again")):
+        with pytest.raises(ValueError, match="a.png is not the file but .*; run `git lfs pull` in"):
+            read(path)
+
+
 def test_a_missing_folder_is_told_with_its_remedy(tmp_path):
     with pytest.raises(FileNotFoundError, match="no folder .*absent .*; look again"):
         numbered_pictures(tmp_path / "absent", "{:03d}.png", 3, "look again")
