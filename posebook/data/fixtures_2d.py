@@ -428,6 +428,31 @@ def write_mpii_json(folder: Path, train: ImageSet, valid: ImageSet) -> None:
         first += len(stills)
 
 
+def write_mpii_pytorch_pose(folder: Path, train: ImageSet, valid: ImageSet) -> None:
+    """`annot/mpii_annotations.json`: all numbers are floats, as MATLAB's writer has them."""
+    (folder / "annot").mkdir(parents=True, exist_ok=True)
+    people, first = [], 0
+    for stills in (train, valid):
+        write_mpii_pictures(folder, stills, first)
+        for k in range(len(stills)):
+            center, scale = _middle_and_scale(stills.box[k])
+            labelled = stills.annotated[k][:, None]
+            joints = np.where(labelled, stills.joints[k].astype(float) + 1, 0)
+            table = np.concatenate([joints, stills.visible[k][:, None]], axis=1)
+            people.append(
+                {
+                    "dataset": "MPI", "isValidation": float(stills is valid),
+                    "img_paths": mpii_name(first + k), "img_width": 240.0, "img_height": 180.0,
+                    "objpos": center.tolist(), "joint_self": table.tolist(),
+                    "scale_provided": scale, "joint_others": [], "scale_provided_other": [],
+                    "objpos_other": [], "annolist_index": float(k + 1), "people_index": 1.0,
+                    "numOtherPeople": 0.0,
+                }
+            )  # fmt: skip
+        first += len(stills)
+    (folder / "annot" / mpii.PYTORCH_POSE).write_text(json.dumps(people), encoding="utf-8")
+
+
 def write_mpii_mat(folder: Path, train: ImageSet, valid: ImageSet, detections: bool = True) -> None:
     """The original form, with all its optional parts and the five forms of is_visible."""
     pictures: dict[str, list] = {}

@@ -67,6 +67,7 @@ def folder(tmp_path_factory):
     stills = fixtures_2d.mpii_stills(4), fixtures_2d.mpii_stills(2, "valid", 4)
     fixtures_2d.write_mpii_mat(folder / "original", *stills)
     fixtures_2d.write_mpii_json(folder / "converted", *stills)
+    fixtures_2d.write_mpii_pytorch_pose(folder / "listed", *stills)
     return folder
 
 
@@ -88,12 +89,16 @@ def form_of(folder: Path, name: str) -> Form:
         "penn": ("penn/labels/0001.mat", lambda: penn_action.load_clips(folder / "penn")),
         "original": (f"original/{mpii.ORIGINAL}", lambda: mpii.load_stills(folder / "original")),
         "converted": ("converted/annot/train.json", lambda: mpii.load_stills(folder / "converted")),
+        "listed": (
+            f"listed/annot/{mpii.PYTORCH_POSE}",
+            lambda: mpii.load_stills(folder / "listed"),
+        ),
     }[name]
     path = folder / path
     return Form(path, load, path.read_bytes())
 
 
-FORMS = ("joints", "mask", "split", "coco", "penn", "original", "converted")
+FORMS = ("joints", "mask", "split", "coco", "penn", "original", "converted", "listed")
 
 
 @pytest.fixture
@@ -225,7 +230,7 @@ def places(value, path=()):
             yield from places(inner, (*path, key))
 
 
-@pytest.mark.parametrize("form", ["coco", "converted"], indirect=True)
+@pytest.mark.parametrize("form", ["coco", "converted", "listed"], indirect=True)
 def test_spoilt_values_of_json_are_refused_or_harmless(form):
     document = json.loads(form.content)
     where = list(places(document))
@@ -296,7 +301,7 @@ def test_a_spoilt_picture_is_shown_or_told(tmp_path, kind):
 # ---------------------------------------------------------------- folders
 
 
-@pytest.mark.parametrize("name", ["jhmdb", "coco", "penn", "original", "converted"])
+@pytest.mark.parametrize("name", ["jhmdb", "coco", "penn", "original", "converted", "listed"])
 def test_a_folder_that_lacks_any_one_file_is_refused(folder, name, tmp_path):
     module = {"jhmdb": jhmdb, "coco": jhmdb, "penn": penn_action}.get(name, mpii)
     load = getattr(module, "load_clips", None) or module.load_stills
