@@ -9,6 +9,7 @@ picture's name a row. Cameras are the published numbers in either case; see `pos
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -368,16 +369,19 @@ def _mmpose_split(base: Path, rate: str, split: str, subjects, detections) -> li
 
 
 def _grouped(path: Path, names: np.ndarray) -> Iterator[tuple[str, str, str, np.ndarray]]:
-    """(subject, take, camera, rows in order of time) of names "S1/S1_Eating_2.54138969/….jpg"."""
-    folders = np.array([name.rpartition("/")[0] for name in names])
-    for folder in np.unique(folders):
+    """(subject, take, camera, rows in order of time) of names "S1/S1_Eating_2.54138969/….jpg".
+
+    One sort of all names puts each camera's pictures of a take together and in order of time.
+    """
+    listed = names.tolist()
+    order = sorted(range(len(listed)), key=listed.__getitem__)
+    for folder, rows in groupby(order, key=lambda row: listed[row].rpartition("/")[0]):
         subject, _, rest = folder.partition("/")
         take, _, camera = rest.removeprefix(f"{subject}_").replace("_", " ").rpartition(".")
         if camera not in CAMERAS:
-            raise ValueError(f"{path}: imgname has the folder {str(folder)[:60]!r} of no camera")
+            raise ValueError(f"{path}: imgname has the folder {folder[:60]!r} of no camera")
         _named(path, subject, take)
-        at = np.flatnonzero(folders == folder)
-        yield subject, take, camera, at[np.argsort(names[at], kind="stable")]
+        yield subject, take, camera, np.fromiter(rows, dtype=np.intp)
 
 
 def _mmpose_sequence(path: Path, subject, take, rows, part, S) -> ViewSequence:
