@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from posebook.data.folders import lfs_pointer
+from posebook.data.folders import lfs_pointer, refuse_pointer
 from posebook.data.report import Report
 
 
@@ -95,22 +95,24 @@ def picture_size(path: Path) -> tuple[int, int]:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         if path.is_file():
-            with open(path, "rb") as file:
-                pointer = lfs_pointer(file.read(64))
-            if pointer:
-                raise ValueError(f"{path} {pointer}") from None
+            refuse_pointer(path)
         raise ValueError(f"{path}: cannot be read as a picture ({reason})") from None
 
 
-def report_errors(report: Report, errors: Sequence[Exception], most: int = 8) -> None:
+def report_errors(
+    report: Report,
+    errors: Sequence[Exception],
+    most: int = 8,
+    otherwise: str = "unpack the official archive anew",
+) -> None:
     """Add errors to a report: what is wrong before the first semicolon, the remedy behind it.
 
-    The same words are told once. Of many errors only the first few are told, and how many more
-    there are: usually it is one fault.
+    otherwise: the remedy where an error has none. The same words are told once. Of many errors
+    only the first few are told, and how many more there are: usually it is one fault.
     """
     errors = list(dict.fromkeys(map(str, errors)))
     for problem in errors[:most]:
         what, _, remedy = problem.partition("; ")
-        report.problem(what, remedy or "unpack the official archive anew")
+        report.problem(what, remedy or otherwise)
     if len(errors) > most:
         report.problem(f"{len(errors) - most} more files are wrong", "mend these first")

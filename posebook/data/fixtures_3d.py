@@ -172,6 +172,53 @@ def write_human36m_mmpose(folder: Path, frames: int = 4, rate: int = 50) -> Huma
     return truth
 
 
+def write_other_human36m(folder: Path, form: str) -> None:
+    """One take in a form of Human3.6M that people hold and that no reader here takes.
+
+    form: "3d-baseline", "motionbert", "hourglass", "custom" or "cameras".
+    """
+    rig = human36m_rig("S1")
+    world = world_motion(rig, 4, 0)
+    views = _seen(rig, world, "metadata")
+    if form == "3d-baseline":
+        place = folder / "h36m" / "S1" / "MyPoses" / "3D_positions"
+        place.mkdir(parents=True)
+        with h5py.File(place / "Eating 1.h5", "w") as file:  # (96, T), millimetres
+            file["3D_positions"] = 1000 * recorded(world).reshape(len(world), -1).T
+    elif form == "motionbert":
+        seen = views.transpose(1, 0, 2, 3).reshape(-1, len(H36M), 2)
+        rows = [(camera, t) for camera in range(1, 5) for t in range(len(world))]
+        part = {
+            "joint_2d": seen, "confidence": np.ones((len(seen), len(H36M), 1), np.float32),
+            "joint3d_image": np.concatenate([seen, seen[..., :1]], axis=-1),
+            "camera_name": [rig[camera - 1].name for camera, _ in rows],
+            "source": [f"s_01_act_04_subact_01_ca_0{camera}" for camera, _ in rows],
+        }  # fmt: skip
+        path = folder / "h36m_sh_conf_cam_source_final.pkl"
+        path.write_bytes(pickle.dumps({"train": part, "test": part}))
+    elif form == "cameras":
+        table = {
+            "intrinsics": {c.name: {"calibration_matrix": c.K.tolist()} for c in rig},
+            "extrinsics": {"S1": {c.name: {"R": c.R.tolist()} for c in rig}},
+        }
+        (folder / "camera-parameters.json").write_text(json.dumps(table), encoding="utf-8")
+    elif form in ("hourglass", "custom"):
+        mpii = [[3, 4, 5, 13, 14, 15], [0, 1, 2, 10, 11, 12]]
+        coco = [[1, 3, 5, 7, 9, 11, 13, 15], [2, 4, 6, 8, 10, 12, 14, 16]]
+        custom = form == "custom"
+        metadata = {"num_joints": 17, "keypoints_symmetry": coco, "layout_name": "coco"}
+        if custom:
+            metadata["video_metadata"] = {"mine.mp4": {"w": 1000, "h": 1000}}
+            positions = {"mine.mp4": {"custom": [views[:, 0]]}}
+        else:
+            metadata = {"num_joints": 16, "keypoints_symmetry": mpii}
+            positions = {"S1": {"Eating": [views[:, v, :16] for v in range(4)]}}
+        name = "data_2d_custom_mine.npz" if custom else "data_2d_h36m_sh_pt_mpii.npz"
+        np.savez_compressed(folder / name, positions_2d=positions, metadata=metadata)
+    else:
+        raise ValueError(f"unknown form {form!r} of Human3.6M")
+
+
 def _with_ones(points: np.ndarray) -> np.ndarray:
     return np.concatenate([points, np.ones_like(points[..., :1])], axis=-1)
 
@@ -313,6 +360,31 @@ def write_test(path: Path, number: int, frames: int, valid: int) -> tuple[np.nda
     with open(path, "r+b") as file:  # MATLAB writes its own header into the user block
         file.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
     return joints, flags == 1, activity.astype(int) - 1
+
+
+def write_other_mpi_inf_3dhp(folder: Path, form: str) -> None:
+    """Four frames in a form of MPI-INF-3DHP whose units nobody wrote down.
+
+    form: "p-stmo", "poseaug" or "mmpose".
+    """
+    joints = world_motion(human36m_rig("S1"), 4, 0).astype(np.float64)
+    flat = joints[..., :2]
+    if form == "p-stmo":
+        sequence = [{str(c): {"data_2d": flat, "data_3d": joints} for c in range(2)}, 25]
+        np.savez_compressed(folder / "data_train_3dhp.npz", data={"S1 Seq1": [sequence]})
+        test = {"TS1": {"data_2d": flat, "data_3d": joints, "valid": np.ones(len(joints))}}
+        np.savez_compressed(folder / "data_test_3dhp.npz", data=test)
+    elif form == "poseaug":
+        np.savez(folder / "test_3dhp.npz", pose3d=joints[:, :16], pose2d=flat[:, :16])
+    elif form == "mmpose":
+        (folder / "annotations").mkdir()
+        names = np.array([f"S1_Seq1_Cam0_{t + 1:06d}.jpg" for t in range(len(joints))])
+        np.savez(
+            folder / "annotations" / "mpi_inf_3dhp_train.npz",
+            imgname=names, part=_with_ones(flat), S=_with_ones(joints),
+        )  # fmt: skip
+    else:
+        raise ValueError(f"unknown form {form!r} of MPI-INF-3DHP")
 
 
 def _of_17(joints: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ Nothing here writes: a data set may lie on a read-only disk or behind symbolic l
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 VARIABLE = "POSEBOOK_DATA"
@@ -38,6 +38,20 @@ def lfs_pointer(start: bytes) -> str:
         "is not the file but a pointer of Git LFS to it; run `git lfs pull` in the repository that "
         "it comes from"
     )
+
+
+def refuse_pointer(path: Path) -> None:
+    """Raise ValueError if `path` is Git LFS's pointer to a file in place of the file."""
+    with open(path, "rb") as file:
+        pointer = lfs_pointer(file.read(64))
+    if pointer:
+        raise ValueError(f"{path} {pointer}")
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Names with commas between them, the first ones of many; "nothing" for none."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(name[:40] for name in names[:most]) or "nothing") + more
 
 
 def other_form(folder: Path, forms: Mapping[str, str]) -> str:

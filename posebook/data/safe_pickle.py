@@ -140,7 +140,7 @@ def _cannot_read(path: Path, problem: Exception) -> str:
         return f"{path} {lfs_pointer(start)}"
     look = "an archive cut off or damaged" if start[:2] == b"PK" else f"beginning with {start[:12]}"
     return (
-        f"{path} cannot be read ({_first_line(problem)}; {path.stat().st_size:,} bytes, {look}); "
+        f"{path} cannot be read ({_first_line(problem)}, {path.stat().st_size:,} bytes, {look}); "
         "copy or make it again"
     )
 
