@@ -114,7 +114,10 @@ class _Matrices:
         self.data, self.order = data, order
         self.tag = struct.Struct(order + "II").unpack_from
         self.types = {kind: np.dtype(order + code) for kind, code in NUMBERS.items()}
-        self.bar = tqdm(total=len(data), desc=title, unit="B", unit_scale=True, delay=5)
+        small = len(data) < 2**24  # read in a moment; to make a bar would take longer
+        self.bar = tqdm(
+            total=len(data), desc=title, unit="B", unit_scale=True, delay=5, disable=small
+        )
         self.count = 0
 
     def read_all(self) -> tuple[str, Any]:
