@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Faults = list[Exception] | None
 TRAIN_SUBJECTS = ("S1", "S5", "S6", "S7", "S8")
 TEST_SUBJECTS = ("S9", "S11")
-UNTRUE = ("S2", "S3", "S4")  # are in files of detections and have no 3D
+WITHOUT_3D = ("S2", "S3", "S4")  # are in files of detections all the same
 ACTIONS = (
     "Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo", "Posing", "Purchases",
     "Sitting", "SittingDown", "Smoking", "Waiting", "WalkDog", "WalkTogether", "Walking",
@@ -156,7 +156,10 @@ def _distances(sequence: ViewSequence, frames: int) -> np.ndarray:
 
 
 def read_positions(path: Path, faults: Faults = None) -> dict[str, dict[str, np.ndarray]]:
-    """`positions[subject][take]` (T, 17, 3), world, metres, of `data_3d_h36m.npz`."""
+    """`positions[subject][take]` (T, 17, 3), world, metres, of `data_3d_h36m.npz`.
+
+    faults: takes the error about missing subjects. Raises ValueError with file, field and remedy.
+    """
     found = safe_pickle.read_npz(path, ["positions_3d"])
     positions = _subjects(path, "positions_3d", found.get("positions_3d"), (), faults)
     for subject, takes in positions.items():
@@ -180,11 +183,12 @@ class Detections:
 def read_detections(path: Path, faults: Faults = None) -> Detections:
     """Of a `data_2d_h36m_*.npz`; `layout_name` may be absent.
 
-    Raises ValueError for other joints, such as COCO's, and for what does not fit.
+    faults: takes the error about missing subjects. Raises ValueError for other joints, such as
+    COCO's, and for what does not fit.
     """
     found = safe_pickle.read_npz(path, ["positions_2d", "metadata"])
     layout = _layout(path, found.get("metadata"))
-    positions = _subjects(path, "positions_2d", found.get("positions_2d"), UNTRUE, faults)
+    positions = _subjects(path, "positions_2d", found.get("positions_2d"), WITHOUT_3D, faults)
     for subject, takes in positions.items():
         for take, views in takes.items():
             where = f"{path}: positions_2d of {subject}/{take}"

@@ -426,6 +426,8 @@ def _nothing_of_it(folder: Path) -> str:
             _part(folder, part, name)
         except FileNotFoundError:
             continue
+        except ValueError:  # it is there twice, which the reader says better
+            return ""
         return ""
     other = other_form(folder, OTHER_FORMS)
     there = listed(sorted(entry.name for entry in folder.iterdir()))

@@ -62,14 +62,8 @@ def _people_of(form: str, places: list[Path]) -> tuple[list, list, list[tuple[st
         train, valid = (read_converted(path) for path in places)
     else:
         train, valid = read_pytorch_pose(*places)
-    return (
-        train,
-        valid,
-        [
-            (f"people, {part}", len(people), official)
-            for part, people, official in zip(("train", "valid"), (train, valid), PEOPLE)
-        ],
-    )
+    counts = [("people, train", len(train), PEOPLE[0]), ("people, valid", len(valid), PEOPLE[1])]
+    return train, valid, counts
 
 
 def _records(folder: Path, train: list, valid: list) -> tuple[ImageSet, ImageSet]:
@@ -391,7 +385,8 @@ def check(folder: Path) -> Report:
     try:
         form, places = annotations(folder)
         report.found += [str(path.relative_to(folder)) for path in places]
-        train, valid, report.counts[:] = _people_of(form, places)
+        train, valid, counts = _people_of(form, places)
+        report.counts += counts
         stills = _records(folder, train, valid)
     except (ValueError, OSError) as problem:
         report_errors(report, [problem])

@@ -88,8 +88,9 @@ def run(stream: BinaryIO) -> object:
     start = stream.tell()
     try:
         _check(stream)
+        size = stream.tell() - start
         stream.seek(start)
-        return _finished(_Unpickler(stream, encoding="latin1").load(), {})
+        return _finished(_Unpickler(stream, size).load(), {})
     except _Refused:
         raise
     except _DAMAGE as problem:
@@ -194,16 +195,18 @@ def _from_bytes(data: object, dtype: object, shape: tuple, fortran: bool) -> np.
     """Numbers or text of `shape` in the bytes `data`, which must be exactly as many."""
     if not isinstance(dtype, np.dtype) or dtype.kind not in "fiubSU":
         raise _Refused(f"an array is of type {str(dtype)[:40]}; numbers and text are read")
-    data = data.encode("latin1") if type(data) is str else data  # so Python 2 wrote bytes
     size = math.prod(_shape(shape)) * dtype.itemsize
     if type(data) not in (bytes, bytearray) or len(data) != size:
         there = f"{len(data):,}" if type(data) in (bytes, bytearray) else "none"
         raise _Refused(f"an array of shape {shape} needs {size:,} bytes and has {there}")
-    return np.frombuffer(bytes(data), dtype).reshape(shape, order="F" if fortran else "C")
+    array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+    array.flags.writeable = False
+    return array
 
 
 def _shape(shape: object) -> tuple:
-    if type(shape) is not tuple or any(type(side) is not int or side < 0 for side in shape):
+    sides = shape if type(shape) is tuple and len(shape) <= 32 else (None,)
+    if any(type(side) is not int or not 0 <= side <= LIMIT for side in sides):
         raise _Refused("an array has no shape of whole numbers")
     return shape
 
@@ -259,9 +262,14 @@ def _taken(stack: list, kinds: list) -> list[int]:
 class _Unpickler(pickle.Unpickler):
     """Knows the names that arrays and plain containers need, and no others."""
 
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        super().__init__(stream, encoding="latin1")
+        self.size, self.left = size, 8 * size + (1 << 20)
+
     def find_class(self, module: str, name: str) -> object:
-        if (module, name) in _ADMITTED:
-            return _ADMITTED[module, name]
+        stand_in = _ADMITTED.get((module, name))
+        if stand_in is not None:
+            return _Function(stand_in, self.spend) if callable(stand_in) else stand_in
         if (module, name) == ("collections", "defaultdict"):
             raise _Refused(
                 "it holds a collections.defaultdict, which calls a function for a missing key and "
@@ -272,15 +280,21 @@ class _Unpickler(pickle.Unpickler):
             "no such thing; the file may be hostile and is not opened"
         )
 
+    def spend(self, count: int) -> None:
+        """Count bytes that a stand-in takes: one list may fill thousands of arrays."""
+        self.left -= count
+        if self.left < 0:
+            raise _Refused(f"its pickle of {self.size:,} bytes would take many times as many")
+
 
 class _Function:
     """What the file may call; it cannot change it."""
 
-    def __init__(self, function: Callable) -> None:
-        self.function = function
+    def __init__(self, function: Callable, spend: Callable[[int], None]) -> None:
+        self.function, self.spend = function, spend
 
     def __call__(self, *arguments: object) -> object:
-        return self.function(*arguments)
+        return self.function(self.spend, *arguments)
 
     def __setstate__(self, state: object) -> None:
         raise _Refused("its pickle changes the inside of something that is no array")
@@ -289,65 +303,65 @@ class _Function:
 class _Type:
     """An array's type. The file tells it in two halves, the second one being byte order."""
 
-    def __init__(self, code: str, *_: object) -> None:
+    def __init__(self, spend: Callable, code: str, *_: object) -> None:
         if type(code) is not str or not _SIMPLE.fullmatch(code):
             raise _Refused(f"an array is of type {str(code)[:40]!r}; numbers and text are read")
         self.whole = np.dtype(code)
 
     def __setstate__(self, state: tuple) -> None:
-        order, inner = state[1], state[2:5]
-        if order not in ("<", ">", "|", "=") or any(part is not None for part in inner):
-            raise _Refused("its pickle has an array type with parts of its own")
-        self.whole = self.whole.newbyteorder(order)
+        self.whole = self.whole.newbyteorder(state[1])  # the rest is for types that are not read
 
 
 class _Array:
     """An array, which the file tells in two halves."""
 
-    def __init__(self, kind: object, shape: tuple, _: object) -> None:
-        if (kind, shape) != ("ndarray", (0,)):
-            raise _Refused("its pickle builds an array in a way that is not known here")
+    def __init__(self, spend: Callable, *_: object) -> None:
         self.whole: np.ndarray | None = None
+        self.spend = spend
 
     def __setstate__(self, state: tuple) -> None:
         _, shape, dtype, fortran, data = state
         if dtype.whole.hasobject and type(data) is list:
             if len(data) != math.prod(_shape(shape)):
                 raise _Refused(f"an array of shape {shape} holds {len(data)} objects")
+            self.spend(8 * len(data))
             self.whole = np.empty(len(data), object)
             for place, item in enumerate(data):  # at once, NumPy would look into lists and arrays
                 self.whole[place] = item
             self.whole = self.whole.reshape(shape, order="F" if fortran else "C")
         else:
+            data = _latin1(self.spend, data) if type(data) is str else data  # Python 2's bytes
             self.whole = _from_bytes(data, dtype.whole, shape, bool(fortran))
 
 
-def _scalar(dtype: _Type, data: object) -> np.generic:
+def _scalar(spend: Callable, dtype: _Type, data: object) -> np.generic:
+    data = _latin1(spend, data) if type(data) is str else data
     return _from_bytes(data, dtype.whole, (), False)[()]
 
 
-def _from_buffer(data: object, dtype: _Type, shape: tuple, order: str) -> np.ndarray:
+def _from_buffer(_: Callable, data: object, dtype: _Type, shape: tuple, order: str) -> np.ndarray:
     return _from_bytes(data, dtype.whole, shape, order == "F")
 
 
-def _latin1(text: str, coding: str) -> bytes:
+def _latin1(spend: Callable, text: str, coding: str = "latin1") -> bytes:
     if coding not in ("latin1", "latin-1"):
         raise _Refused(f"its pickle has bytes as {str(coding)[:20]!r}, which is not known here")
+    spend(len(text))
     return text.encode("latin1")
 
 
 _ADMITTED = {
-    ("numpy", "ndarray"): "ndarray",  # is compared, and never called
-    ("numpy", "dtype"): _Function(_Type),
-    ("_codecs", "encode"): _Function(_latin1),
-    ("builtins", "bytes"): _Function(lambda: b""),
-    ("__builtin__", "bytes"): _Function(lambda: b""),  # Python 2's
-    ("collections", "OrderedDict"): _Function(dict),
+    ("numpy", "ndarray"): "ndarray",  # is named, and never called
+    ("numpy", "dtype"): _Type,
+    ("_codecs", "encode"): _latin1,
+    ("builtins", "bytes"): lambda _: b"",
+    ("__builtin__", "bytes"): lambda _: b"",  # Python 2's
+    ("collections", "OrderedDict"): lambda _: {},
 }
 for _core in ("numpy.core", "numpy._core"):  # NumPy 1 and NumPy 2
-    _ADMITTED[f"{_core}.multiarray", "_reconstruct"] = _Function(_Array)
-    _ADMITTED[f"{_core}.multiarray", "scalar"] = _Function(_scalar)
-    _ADMITTED[f"{_core}.numeric", "_frombuffer"] = _Function(_from_buffer)
+    _ADMITTED[f"{_core}.multiarray", "_reconstruct"] = _Array
+    _ADMITTED[f"{_core}.multiarray", "scalar"] = _scalar
+    _ADMITTED[f"{_core}.numeric", "_frombuffer"] = _from_buffer
 
 
 def _finished(value: object, seen: dict[int, tuple[object, object]]) -> object:
@@ -357,6 +371,8 @@ def _finished(value: object, seen: dict[int, tuple[object, object]]) -> object:
     """
     if isinstance(value, _Array | _Type):
         value = value.whole
+        if value is None:
+            raise _Refused("its pickle has an array without content: it is damaged")
     if isinstance(value, _Function):
         raise _Refused("its pickle has a function where data should be")
     if id(value) in seen:

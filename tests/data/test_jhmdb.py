@@ -361,10 +361,13 @@ def test_check_tells_many_alike_in_few_words(copy):
     assert len(report.problems) == 9 and "more files are wrong" in report.problems[-1][0]
 
 
-def test_check_tells_each_fault_once(copy, clips):
+def test_check_tells_each_fault_once(copy, clips, monkeypatch):
     """The clip is in all three splits, and its picture is missing once."""
     (copy / "Rename_Images" / clips[0].action / clips[0].name / "00002.png").unlink()
+    read, tried = jhmdb.read_clip, []
+    monkeypatch.setattr(jhmdb, "read_clip", lambda f, e: tried.append(e.name) or read(f, e))
     report = jhmdb.check(copy)
+    assert len(tried) == len(set(tried)) == 36, "nor is a clip read three times"
     assert len(report.problems) == 1 and "lacks 00002.png" in report.problems[0][0]
     assert ("clips", 35, 316) in report.counts
 

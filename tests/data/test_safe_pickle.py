@@ -232,6 +232,42 @@ def test_a_function_in_place_of_data_is_refused():
         safe_pickle.run(program(b"]cnumpy\ndtype\na"))
 
 
+def many_times(once: bytes, again: bytes) -> io.BytesIO:
+    """A list of `once`, then a thousand of `again`, which use it anew."""
+    return program(b"](", once, 1000 * again, b"e")
+
+
+def test_one_list_does_not_fill_thousands_of_arrays():
+    """Each would be a new one, of 800,000 bytes, for some eighty in the file."""
+    shape = b"J" + struct.pack("<i", 100_000) + b"\x85"
+    head = half_an_array() + b"(K\x01" + shape + b"cnumpy\ndtype\nX\x02\x00\x00\x00O8\x85R\x89"
+    items = b"](" + 100_000 * b"N" + b"eq\x07"
+    assert len(safe_pickle.run(many_times(head + items + b"tb", b""))[0]) == 100_000
+    with pytest.raises(ValueError, match=r"its pickle of [\d,]+ bytes would take many times"):
+        safe_pickle.run(many_times(head + items + b"tb", head + b"h\x07tb"))
+
+
+def test_one_text_does_not_become_thousands_of_bytes():
+    text = b"X" + struct.pack("<I", 100_000) + b"a" * 100_000
+    call = b"X\x06\x00\x00\x00latin1\x86R"
+    again = b"c_codecs\nencode\nh\x00" + call
+    with pytest.raises(ValueError, match="would take many times"):
+        safe_pickle.run(many_times(b"c_codecs\nencode\n" + text + b"q\x00" + call, again))
+
+
+def test_half_an_array_is_refused():
+    with pytest.raises(ValueError, match="an array without content"):
+        safe_pickle.run(program(b"]", half_an_array(), b"a"))
+
+
+def test_bytes_told_as_text_are_of_one_coding():
+    told = b"c_codecs\nencode\n(X\x02\x00\x00\x00\xc3\xa9X"
+    found = safe_pickle.run(program(told, b"\x06\x00\x00\x00latin1tR"))
+    assert found == b"\xe9"
+    with pytest.raises(ValueError, match="bytes as 'utf-8'"):
+        safe_pickle.run(program(told, b"\x05\x00\x00\x00utf-8tR"))
+
+
 def test_a_dictionary_with_a_default_is_named_with_its_remedy():
     with pytest.raises(ValueError, match=r"collections\.defaultdict.*plain one with dict\("):
         safe_pickle.run(io.BytesIO(pickle.dumps(defaultdict(list, a=[1]))))
