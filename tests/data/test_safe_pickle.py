@@ -98,10 +98,11 @@ def test_npy_files_of_numbers_and_of_an_object(tmp_path):
     assert safe_pickle.read_npy(tmp_path / "a.npy")["S1", "5"]["f"].shape == (2, 1)
 
 
-def test_what_comes_back_is_numpys_own_and_cannot_be_written(tmp_path):
+@pytest.mark.parametrize("protocol", range(6))
+def test_what_comes_back_is_numpys_own_and_cannot_be_written(protocol):
     inner = np.empty(2, object)
     inner[:] = [np.arange(3), (np.float32(2), [np.arange(2)])]
-    found = safe_pickle.run(io.BytesIO(pickle.dumps({"a": inner})))["a"]
+    found = safe_pickle.run(io.BytesIO(pickle.dumps({"a": inner}, protocol)))["a"]
     arrays_found = [found[0], found[1][1][0]]
     assert all(type(array) is np.ndarray for array in (found, *arrays_found))
     assert not any(array.flags.writeable for array in arrays_found)
@@ -202,6 +203,15 @@ def test_objects_fewer_than_the_shape_says_are_refused(sides):
     assert content.count(b"K\x03\x85") == 1
     with pytest.raises(ValueError, match=r"an array of shape \(\d+,\) holds 3 objects"):
         safe_pickle.run(io.BytesIO(content.replace(b"K\x03\x85", sides + b"\x85")))
+
+
+@pytest.mark.parametrize("side", [-1, 1 << 40, 1 << 4000])
+def test_sides_that_no_array_has_are_refused(side):
+    """Their product would be computed, and of thousands of long numbers that takes for ever."""
+    shape = pickle.dumps((side, 0), 2)[2:-1]
+    head = half_an_array() + b"(K\x01" + shape + b"cnumpy\ndtype\nX\x02\x00\x00\x00f4\x85R\x89"
+    with pytest.raises(ValueError, match="no shape of whole numbers"):
+        safe_pickle.run(program(head, b"C\x00tb"))
 
 
 def test_a_type_whose_flags_turn_numbers_into_addresses_has_no_effect():
