@@ -3,8 +3,9 @@
 A pickle is a program, and one of its instructions calls any function by name. `pickle.Unpickler`
 asks `find_class` for each of these names; here it knows a short list of what arrays and plain
 containers need, and gives out stand-ins that check what they are given. NumPy's own functions do
-not: an array of objects that is announced longer than its list is read past the list's end, and a
-type's flags may turn numbers into addresses. Nothing else is ever looked up, imported or called.
+not: with them on the list, NumPy 2 reads an array of objects that is announced longer than its list
+past the list's end, and one whose type has other flags takes eight bytes of the file for the
+address of an object. Nothing else is ever looked up, imported or called.
 
 `pickle` itself believes the lengths that a program names, so `_check` reads through it first.
 """

@@ -222,6 +222,16 @@ def test_a_type_whose_flags_turn_numbers_into_addresses_has_no_effect():
     assert np.array_equal(safe_pickle.run(io.BytesIO(changed)), np.arange(3))
 
 
+def test_numbers_are_never_taken_for_the_addresses_of_objects():
+    """NumPy's own function does so where the type says object and its flags do not."""
+    content = pickle.dumps(np.array([None], object), 2)
+    assert content.count(b"K\x3ft") == 1 and content.endswith(b"]q\x11Natq\x12b.")
+    content = content.replace(b"K\x3ft", b"K\x00t")
+    forged = content[: content.index(b"]q")] + b"U\x08AAAAAAAAtb."
+    with pytest.raises(ValueError, match="an array is of type object; numbers and text are read"):
+        safe_pickle.run(io.BytesIO(forged))
+
+
 @pytest.mark.parametrize(
     "inside",
     [
