@@ -1,6 +1,7 @@
 """The files that hold the house together say the same, and refuse bad input in one sentence."""
 
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -8,15 +9,13 @@ import tomllib
 import nbformat
 import pytest
 import yaml
-from filelock import FileLock
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import posebook
-from posebook import factorization, lifting, video
-from posebook.factorization import imitation
-from posebook.lifting import ablation, literal
+from posebook import video
+from posebook.experiments import catalogue
 
 
 @pytest.fixture
@@ -166,74 +165,91 @@ def test_missing_notebook_is_named(read_parameters, tmp_path):
         read_parameters(tmp_path / "absent.ipynb", [])
 
 
-def test_results_are_computed_by_one_run_at_a_time(load_tool, tmp_path, monkeypatch):
-    tool = load_tool("run_results")
-    monkeypatch.setattr(tool, "ROOT", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["run_results.py", "--profile", "smoke"])
-    (tmp_path / "runs").mkdir()
-    with FileLock(tmp_path / "runs" / ".lock"):
-        with pytest.raises(SystemExit, match="another run in this folder"):
-            tool.main()
-
-
-def test_again_forgets_checkpoints_and_keeps_networks(load_tool, tmp_path, monkeypatch):
-    tool, plans = load_tool("run_results"), []
-    monkeypatch.setattr(tool, "ROOT", tmp_path)
-    monkeypatch.setattr(tool, "snakemake", lambda *options: plans.append(options) or 0)
-    folders = [tmp_path / "runs" / profile / "row--seed0" for profile in ("smoke", "laptop")]
-    files = [folder / name for folder in folders
-             for name in ("training.pt", "pretraining.pt", "network.pt")]  # fmt: skip
-    for file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    monkeypatch.setattr(sys, "argv", ["run_results.py", "--profile", "smoke", "--again"])
-    with pytest.raises(SystemExit):
-        tool.main()
-    assert [file for file in files if file.exists()] == files[2:]
-    assert "--forceall" in plans[-1]
+# ---------------------------------------------------------------- the graph of runs
 
 
 def dry_run(root, *config):
     """What Snakemake would do, everything forced."""
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--config", *config]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+    hidden = ("POSEBOOK_RUNS", "POSEBOOK_RESULTS")
+    clean = {name: value for name, value in os.environ.items() if name not in hidden}
+    return subprocess.run(command, cwd=root, env=clean, capture_output=True, text=True)
 
 
 def test_the_graph_runs_every_variant_and_seed(root):
     plan = dry_run(root, "profile=smoke", "seeds=2").stdout
     runs = 0
-    for chapter in (video, lifting, factorization):
-        for experiment, variants in chapter.EXPERIMENTS.items():
-            seeds = 1 if experiment in getattr(chapter, "ONE_SEED", ()) else 2
-            runs += seeds * len(variants)
-            for name in variants:
-                wanted = f"experiment={experiment}, variant={name}, seed={seeds - 1}"
-                assert f"profile=smoke, {wanted}" in plan
-    assert f"train {runs}" in " ".join(plan.split())
+    for row in catalogue.rows().values():
+        seeds = len(row.runs(2))
+        runs += seeds
+        wanted = f"experiment={row.experiment}, variant={row.variant}, seed={seeds - 1}"
+        assert f"profile=smoke, {wanted}" in plan
+    drawn = [name for name, what in catalogue.DRAWN.items() if what.rows]
+    for name in drawn:
+        assert f"profile=smoke, name={name}" in plan
+    counts = " ".join(plan.split())
+    assert f"row {runs}" in counts and f"drawn {len(drawn)}" in counts
 
 
-def test_the_graph_refuses_an_unknown_profile(root):
-    ended = dry_run(root, "profile=lap")
+def test_the_graph_has_the_rows_of_what_is_asked_for(root):
+    plan = dry_run(root, "profile=smoke", "seeds=1", "only=table-3.4,no-extrinsics").stdout
+    wanted, _ = catalogue.select(["table-3.4", "no-extrinsics"])
+    for row in wanted.values():
+        assert f"experiment={row.experiment}, variant={row.variant}, seed=0" in plan
+    assert f"row {len(wanted)}" in " ".join(plan.split()) and "rule drawn" not in plan
+
+
+def test_what_must_come_first_is_in_the_graph(root):
+    plan = dry_run(root, "profile=smoke", "seeds=2", "only=table-4.2/c3dpo,table-2.3/res50").stdout
+    made = {("table-4.1", "baseline-cf", 0), ("table-4.1", "baseline-cf", 1),
+            ("base-network", "base", 0)}  # fmt: skip
+    for experiment, variant, seed in made:
+        assert f"experiment={experiment}, variant={variant}, seed={seed}" in plan
+    assert "row 7" in " ".join(plan.split())
+
+
+def test_what_is_drawn_waits_for_its_rows(root):
+    plan = dry_run(root, "profile=smoke", "only=figure-3.5").stdout
+    drawn = catalogue.DRAWN["figure-3.5"]
+    assert f"row {len(drawn.rows)}" in " ".join(plan.split()) and "name=figure-3.5" in plan
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("profile=lap", "there is no profile lap; there are smoke, laptop"),
+        ("profil=smoke", "--config has no profil; there are dataset, only, profile, seeds"),
+        ("seeds=0", "seeds must be a whole number, at least 1, not 0"),
+        ("seeds=many", "seeds must be a whole number, at least 1, not 'many'"),
+        ("only=table-3.11", "nothing is called table-3.11; did you mean "),
+        ("dataset=pen-action", "there is no data set pen-action; there are "),
+    ],
+)
+def test_the_graph_refuses_what_there_is_not(root, config, said):
+    ended = dry_run(root, config)
     assert ended.returncode != 0
-    assert "there is no profile lap; there are smoke, laptop" in ended.stdout + ended.stderr
+    assert said in ended.stdout + ended.stderr
 
 
 def test_the_graph_of_an_official_data_set_has_its_chapters_alone(root):
     plan = dry_run(root, "profile=smoke", "dataset=penn-action").stdout
     for experiment, variants in video.rows.EXPERIMENTS.items():
         assert f"runs/penn-action/smoke/{experiment}/{variants[0]}--seed0.ipynb" in plan
-    assert "table-3.1" not in plan and "runs/smoke" not in plan and "posebook.lifting.literal" not in plan
-    ended = dry_run(root, "profile=smoke", "dataset=pen-action")
-    assert "there is no data set pen-action; there are " in ended.stdout + ended.stderr
+    assert "table-3.1" not in plan and "runs/smoke" not in plan and "posebook draw" not in plan
 
 
 def test_no_published_row_has_been_given_up(root):
     """A result whose row was renamed or dropped would never be computed again."""
-    made = {"figure-3.6": {*literal.VARIANTS}, ablation.EXPERIMENT: {*ablation.ROWS}}
-    made[imitation.EXPERIMENT] = {*imitation.ROWS}
-    for chapter in (video, lifting, factorization):
-        for experiment, variants in chapter.EXPERIMENTS.items():
-            made.setdefault(experiment, set()).update(variants)
+    made = {}
+    for row in catalogue.rows().values():
+        made.setdefault(row.experiment, set()).add(row.variant)
     for experiment, variants in made.items():
         paths = list((root / "book" / "results" / "laptop" / experiment).glob("*.json"))
         assert {path.stem.partition("--seed")[0] for path in paths} == variants
+
+
+def test_every_published_result_is_of_a_row_or_drawn_from_rows(root):
+    known = {row.experiment for row in catalogue.rows().values()}
+    known |= {name for drawn in catalogue.DRAWN.values() for name in drawn.experiments}
+    folders = {path.name for path in (root / "book" / "results").glob("*/*") if path.is_dir()}
+    assert folders <= known

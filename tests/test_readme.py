@@ -33,8 +33,7 @@ def test_the_picture_is_that_of_the_page(headline):
 
 def test_the_code_for_own_footage_runs(monkeypatch):
     """Two cameras, noise for joints, a tiny profile: the lines work as they are printed."""
-    smoke = {**lifting.rows.PROFILES, "laptop": lifting.rows.PROFILES["smoke"]}
-    monkeypatch.setattr(lifting, "PROFILES", smoke)
+    monkeypatch.setitem(lifting.rows.PROFILES, "laptop", lifting.rows.PROFILES["smoke"])
     first, second = human36m_rig("S1")[:2]
     rng = np.random.default_rng(0)
     joints = rng.uniform(300, 700, (2, 80, 17, 2)).astype(np.float32)

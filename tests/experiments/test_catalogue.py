@@ -8,6 +8,7 @@ from posebook.experiments.catalogue import ALSO_SHOWN, DRAWN, command, find, row
 from posebook.video.rows import BASE_SEED
 
 MODULES = {"video": video, "lifting": lifting, "factorization": factorization}
+MPI = "mpi-inf-3dhp"
 ROWS = rows()
 SETS = [dataset for module in MODULES.values() for dataset in module.rows.DATASETS]
 
@@ -218,7 +219,7 @@ def test_an_unknown_chapter_is_answered_with_the_known_ones():
 
 
 def test_a_data_set_has_its_own_lambda():
-    for dataset, lam in (("", 1.0), ("embedded-views", 1.0), ("human36m", 1.0), ("mpi-inf-3dhp", 1.5)):
+    for dataset, lam in (("", 1.0), ("embedded-views", 1.0), ("human36m", 1.0), (MPI, 1.5)):
         assert settings("lifting", "gpu", "trans-reproj", dataset)[1].lam == lam
     assert settings("video", "gpu", "ours", "sub-jhmdb")[1] == video.rows.VARIANTS["ours"]
 

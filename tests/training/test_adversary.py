@@ -1,5 +1,7 @@
 """The adversary: its critic raises true poses and lowers others, and the network the opposite."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -109,7 +111,7 @@ def test_true_poses_are_drawn_apart_from_the_batch(adversary):
 
 def test_a_checkpoint_holds_critic_and_optimiser(adversary):
     adversary.update(small(N, draw(1, 0)), draw(2, 0))
-    state = {name: part.state_dict() for name, part in adversary.state.items()}
+    state = {name: deepcopy(part.state_dict()) for name, part in adversary.state.items()}
     assert set(state) == {"critic", "critic_optimiser"}
     seed_everything(9)
     other = Adversary(poses, 16)

@@ -8,15 +8,17 @@ from typing import Any
 
 from PIL import Image
 
+from posebook.data.official.folders import lfs_pointer, refuse_pointer
 from posebook.data.official.report import Report
 
 
-def names_in(folder: Path) -> list[str]:
+def names_in(folder: Path, remedy: str = "") -> list[str]:
     """Sorted names in a folder, hidden ones left out.
 
-    Raises FileNotFoundError if there is none and ValueError if two names differ in case only: on
-    another machine these are one file, and which of both is read would depend on luck.
+    Raises FileNotFoundError, with the remedy, if there is none and ValueError if two names differ
+    in case only: on another machine these are one file, and which is read would depend on luck.
     """
+    ending = f"; {remedy}" if remedy else ""
     try:
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError as problem:
@@ -24,7 +26,9 @@ def names_in(folder: Path) -> list[str]:
             raise FileNotFoundError(
                 f"{folder} is a link to {os.readlink(folder)}, which is not there; link it anew"
             ) from None
-        raise FileNotFoundError(f"there is no folder {folder} ({problem.strerror})") from None
+        raise FileNotFoundError(
+            f"there is no folder {folder} ({problem.strerror}){ending}"
+        ) from None
     seen: dict[str, str] = {}
     for name in names:
         other = seen.setdefault(name.casefold(), name)
@@ -42,7 +46,7 @@ def numbered_pictures(folder: Path, pattern: str, count: int, remedy: str) -> tu
     Only names are looked at. Raises FileNotFoundError that says how many there are if one of them
     is missing, and ValueError if there are more than the labels know.
     """
-    there = set(names_in(folder))
+    there = set(names_in(folder, remedy))
     wanted = [pattern.format(number) for number in range(1, count + 1)]
     missing = [name for name in wanted if name not in there]
     if missing:
@@ -59,11 +63,18 @@ def numbered_pictures(folder: Path, pattern: str, count: int, remedy: str) -> tu
 
 
 def read_bytes(path: Path, remedy: str) -> bytes:
-    """The bytes of a file; OSError with the remedy if there is none that may be read."""
+    """The bytes of a file.
+
+    Raises OSError with the remedy if there is none that may be read, and ValueError if a pointer of
+    Git LFS stands in its place.
+    """
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as problem:
         raise OSError(f"{path} cannot be read ({problem.strerror}); {remedy}") from None
+    if lfs_pointer(content[:64]):
+        raise ValueError(f"{path} {lfs_pointer(content[:64])}")
+    return content
 
 
 def read_json(path: Path, remedy: str) -> Any:
@@ -83,16 +94,25 @@ def picture_size(path: Path) -> tuple[int, int]:
             return picture.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        if path.is_file():
+            refuse_pointer(path)
         raise ValueError(f"{path}: cannot be read as a picture ({reason})") from None
 
 
-def report_errors(report: Report, errors: Sequence[Exception], most: int = 8) -> None:
+def report_errors(
+    report: Report,
+    errors: Sequence[Exception],
+    most: int = 8,
+    otherwise: str = "unpack the official archive anew",
+) -> None:
     """Add errors to a report: what is wrong before the first semicolon, the remedy behind it.
 
-    Of many only the first few are told, and how many more there are: usually it is one fault.
+    otherwise: the remedy where an error has none. The same words are told once. Of many errors
+    only the first few are told, and how many more there are: usually it is one fault.
     """
+    errors = list(dict.fromkeys(map(str, errors)))
     for problem in errors[:most]:
-        what, _, remedy = str(problem).partition("; ")
-        report.problem(what, remedy or "unpack the official archive anew")
+        what, _, remedy = problem.partition("; ")
+        report.problem(what, remedy or otherwise)
     if len(errors) > most:
         report.problem(f"{len(errors) - most} more files are wrong", "mend these first")

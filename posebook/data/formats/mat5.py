@@ -86,19 +86,26 @@ def _parts(content: bytes, order: str, largest: int) -> Iterator[bytes]:
             raise Unreadable("is cut short")
         if kind not in (MATRIX, COMPRESSED):
             raise Unreadable("is damaged (unknown part)")
-        yield part if kind == MATRIX else _inflated(part[8:], largest)
+        yield part if kind == MATRIX else _inflated(part[8:], order, largest)
         at += 8 + length
 
 
-def _inflated(compressed: bytes, most: int) -> bytes:
-    """What was compressed, whose sum at its end zlib checks."""
+def _inflated(compressed: bytes, order: str, most: int) -> bytes:
+    """A matrix with its tag, unpacked from `compressed`.
+
+    Its own tag says how many bytes it has, and those must be there. A final block with zlib's sum
+    need not be: where a matrix is exactly one buffer of 16,384 bytes, MATLAB leaves it out.
+    """
     stream = zlib.decompressobj()
     try:
         plain = stream.decompress(compressed, most)
     except zlib.error as problem:
         raise Unreadable(f"is damaged ({problem})") from None
-    if not stream.eof:
-        raise Unreadable("is larger than any official one" if len(plain) >= most else "is damaged")
+    if len(plain) >= most:
+        raise Unreadable("is larger than any official one")
+    announced = 8 + struct.unpack_from(order + "II", plain)[1] if len(plain) >= 8 else 8
+    if len(plain) < announced or not (stream.eof or len(plain) == announced):
+        raise Unreadable(f"is damaged (a part has {len(plain):,} of {announced:,} bytes)")
     return plain
 
 
@@ -109,8 +116,10 @@ class _Matrices:
         self.data, self.order = data, order
         self.tag = struct.Struct(order + "II").unpack_from
         self.types = {kind: np.dtype(order + code) for kind, code in NUMBERS.items()}
-        small = len(data) < 2**24  # read in a moment; a bar of its own would take longer
-        self.bar = tqdm(total=len(data), desc=title, unit="B", unit_scale=True, disable=small)
+        small = len(data) < 2**24  # read in a moment; to make a bar would take longer
+        self.bar = tqdm(
+            total=len(data), desc=title, unit="B", unit_scale=True, delay=5, disable=small
+        )
         self.count = 0
 
     def read_all(self) -> tuple[str, Any]:

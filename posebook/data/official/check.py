@@ -27,7 +27,9 @@ def check_and_say(name: str, folder: Path | None = None, sheet: Path | None = No
         raise FileNotFoundError(f"there is no folder {folder}")
     report = check(name, folder)
     print(report)
-    if sheet:
+    if sheet and not report.samples:
+        print("No sheet is written: there is nothing that could be read and drawn.")
+    elif sheet:
         write_sheet(report, sheet)
         print("written:", sheet)
     return report.status

@@ -4,6 +4,7 @@ Nothing here writes: a data set may lie on a read-only disk or behind symbolic l
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from posebook.paths import CLONE
@@ -28,6 +29,41 @@ def data_folder(name: str) -> Path:
             "the folder that holds it"
         )
     return folder
+
+
+def lfs_pointer(start: bytes) -> str:
+    """What to say after the name of a file that begins so, if it is Git LFS's pointer; else ""."""
+    if not start.startswith(b"version https://git-lfs"):
+        return ""
+    return (
+        "is not the file but a pointer of Git LFS to it; run `git lfs pull` in the repository that "
+        "it comes from"
+    )
+
+
+def refuse_pointer(path: Path) -> None:
+    """Raise ValueError if `path` is Git LFS's pointer to a file in place of the file."""
+    with open(path, "rb") as file:
+        pointer = lfs_pointer(file.read(64))
+    if pointer:
+        raise ValueError(f"{path} {pointer}")
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Names with commas between them, the first ones of many; "nothing" for none."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(name[:40] for name in names[:most]) or "nothing") + more
+
+
+def other_form(folder: Path, forms: Mapping[str, str]) -> str:
+    """A sentence about the first file in `folder` that is of another form than is read, or "".
+
+    forms: name, with * for any text, or folder/name -> what such a file is and what to do.
+    """
+    for pattern, sentence in forms.items():
+        for path in sorted(folder.glob(pattern)):
+            return f"{path.relative_to(folder)} {sentence}"
+    return ""
 
 
 def find(folder: Path, name: str) -> Path:

@@ -8,27 +8,31 @@ picture's name a row. Cameras are the published numbers in either case; see
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from posebook.data.formats import safe_pickle
-from posebook.data.official.folders import find
+from posebook.data.official.folders import find, listed, other_form
 from posebook.data.official.report import Report
 from posebook.data.recorded.rig import human36m_rig
 from posebook.data.records import ViewSequence
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
 
+# Where this is a list, what is wrong with one take is put into it and the others are read.
+Faults = list[Exception] | None
 TRAIN_SUBJECTS = ("S1", "S5", "S6", "S7", "S8")
 TEST_SUBJECTS = ("S9", "S11")
+WITHOUT_3D = ("S2", "S3", "S4")  # are in files of detections all the same
 ACTIONS = (
     "Directions", "Discussion", "Eating", "Greeting", "Phoning", "Photo", "Posing", "Purchases",
     "Sitting", "SittingDown", "Smoking", "Waiting", "WalkDog", "WalkTogether", "Walking",
 )  # fmt: skip
-
 _OTHER_NAMES = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog", "WalkingTogether": "WalkTogether"}
 CAMERAS = tuple(camera.name for camera in human36m_rig("S1"))
 FPS = 50.0
@@ -47,11 +51,25 @@ SYMMETRY = (
     [i for i, name in enumerate(H36M.names) if name[0] == "L" and name[1].isupper()],
     [i for i, name in enumerate(H36M.names) if name[0] == "R" and name[1].isupper()],
 )
-
 # Median distance between detections and projected truth above which they cannot be of one take.
 # A detector is some 5 px away, a slipped marker some 50, another camera's view some 200.
 MOST_DISTANCE = 100.0
 EXACT = 0.02  # pixels: a projection in single precision
+_USE = f"take data_2d_h36m_{CPN}.npz or data_2d_h36m_gt.npz of VideoPose3D"
+OTHER_FORMS = {
+    "*/MyPoses": "is 3d-baseline's form (.h5); pack the folders S1 to S11 in h36m.zip, inside a "
+    "folder h36m, and run VideoPose3D's `prepare_data_h36m.py --from-archive h36m.zip`",
+    "*/*/MyPoses": "is 3d-baseline's form (.h5); pack the folder h36m as h36m.zip and run "
+    "VideoPose3D's `prepare_data_h36m.py --from-archive h36m.zip`",
+    "h36m_sh_conf*.pkl": "is MotionBERT's form, one row a picture, its 3D in pixels; write "
+    "joint_2d (T, 17, 2) and confidence side by side as positions_2d[subject][take] = [four of "
+    "(T, 17, 3)] with VideoPose3D's metadata into data_2d_h36m_motionbert.npz, beside "
+    "data_3d_h36m.npz, and ask for the detections 'motionbert'",
+    "data_2d_custom_*.npz": "is VideoPose3D's form of one's own videos, COCO's joints without "
+    f"cameras; {_USE}",
+    "*camera*.json": "has camera parameters, which are not read; nothing needs them, the published "
+    "numbers are used",
+}
 
 
 def load_views(
@@ -65,19 +83,36 @@ def load_views(
     not as many pictures as there should be.
     """
     folder = Path(folder)
-    if _has(folder, "annotation_body3d") and not _has(folder, "data_3d_h36m.npz"):
-        takes = _mmpose_takes(folder, detections)
-    else:
-        takes = _videopose3d_takes(folder, detections)
-    sequences = [s for s in takes if damaged or (s.subject, s.action) not in DAMAGED]
-    if detections == "gt" and lens_order(sequences) == "swapped":
-        sequences = [_swap_lens(s) for s in sequences]
-    for sequence in sequences:
-        _check_fit(sequence)
+    sequences = _read_all(folder, detections)
+    sequences = [s for s in sequences if damaged or (s.subject, s.action) not in DAMAGED]
     sequences = [replace(s, action=canonical(s.action)) for s in sequences]
     _check_complete(sequences, folder)
     train = [s for s in sequences if s.subject in TRAIN_SUBJECTS]
     return train, [s for s in sequences if s.subject in TEST_SUBJECTS]
+
+
+def _read_all(folder: Path, detections: str, faults: Faults = None) -> list[ViewSequence]:
+    """All takes that fit their cameras, with the take as their action."""
+    if _is_mmpose(folder):
+        takes = _mmpose_takes(folder, detections, faults)
+    else:
+        takes = _videopose3d_takes(folder, detections, faults)
+    bar = tqdm(takes, desc=f"Human3.6M, {detections}", unit="take", delay=5, leave=False)
+    sequences = list(bar)
+    if detections == "gt" and lens_order(sequences) == "swapped":
+        sequences = [_swap_lens(s) for s in sequences]
+    return [s for s in sequences if _tried(faults, _check_fit, s)]
+
+
+def _tried(faults: Faults, read: Callable, *arguments: object) -> object:
+    """What `read` returns; None where it raises ValueError and `faults` takes that instead."""
+    try:
+        return read(*arguments)
+    except ValueError as problem:
+        if faults is None:
+            raise
+        faults.append(problem)
+        return None
 
 
 def canonical(key: str) -> str:
@@ -118,10 +153,13 @@ def _distances(sequence: ViewSequence, frames: int) -> np.ndarray:
     return np.median(apart, axis=(0, 3))
 
 
-def read_positions(path: Path) -> dict[str, dict[str, np.ndarray]]:
-    """`positions[subject][take]` (T, 17, 3), world, metres, of `data_3d_h36m.npz`."""
+def read_positions(path: Path, faults: Faults = None) -> dict[str, dict[str, np.ndarray]]:
+    """`positions[subject][take]` (T, 17, 3), world, metres, of `data_3d_h36m.npz`.
+
+    faults: takes the error about missing subjects. Raises ValueError with file, field and remedy.
+    """
     found = safe_pickle.read_npz(path, ["positions_3d"])
-    positions = _subjects(path, "positions_3d", found.get("positions_3d"), ())
+    positions = _subjects(path, "positions_3d", found.get("positions_3d"), (), faults)
     for subject, takes in positions.items():
         for take, joints in takes.items():
             where = f"{path}: positions_3d of {subject}/{take}"
@@ -140,11 +178,15 @@ class Detections:
     layout: str
 
 
-def read_detections(path: Path) -> Detections:
-    """Of a `data_2d_h36m_*.npz`; `layout_name` may be absent. Raises ValueError if it is COCO's."""
+def read_detections(path: Path, faults: Faults = None) -> Detections:
+    """Of a `data_2d_h36m_*.npz`; `layout_name` may be absent.
+
+    faults: takes the error about missing subjects. Raises ValueError for other joints, such as
+    COCO's, and for what does not fit.
+    """
     found = safe_pickle.read_npz(path, ["positions_2d", "metadata"])
     layout = _layout(path, found.get("metadata"))
-    positions = _subjects(path, "positions_2d", found.get("positions_2d"), ("S2", "S3", "S4"))
+    positions = _subjects(path, "positions_2d", found.get("positions_2d"), WITHOUT_3D, faults)
     for subject, takes in positions.items():
         for take, views in takes.items():
             where = f"{path}: positions_2d of {subject}/{take}"
@@ -167,18 +209,23 @@ def _layout(path: Path, metadata: object) -> str:
     except (TypeError, ValueError, OverflowError):
         sides = None
     layout = metadata.get("layout_name", "unnamed")
+    if metadata.get("num_joints") == 16:
+        raise ValueError(
+            f"{path}: metadata is of 16 joints, those of a stacked hourglass, which lack "
+            f"Human3.6M's Spine and Nose; {_USE}"
+        )
     if metadata.get("num_joints") != len(H36M) or sides != [sorted(side) for side in SYMMETRY]:
         raise ValueError(
-            f"{path}: metadata (layout {str(layout)[:20]!r}) is not of Human3.6M's 17 joints; "
-            "detections of a COCO network have other joints and cannot be used here"
+            f"{path}: metadata (layout {str(layout)[:20]!r}) is not of Human3.6M's 17 joints "
+            f"(a COCO network's are others); {_USE}"
         )
     return str(layout)[:20]
 
 
-def _subjects(path: Path, field: str, table: object, without_3d: tuple) -> dict:
+def _subjects(path: Path, field: str, table: object, without_3d: tuple, faults: Faults) -> dict:
     """`table` as {subject: {take: ...}} of the seven subjects, or a ValueError."""
     if type(table) is not dict:
-        there = ", ".join(name[:40] for name in safe_pickle.fields_of(path)[:6]) or "nothing"
+        there = listed(safe_pickle.fields_of(path))
         raise ValueError(
             f"{path}: there is no dictionary {field}; it has {there}; take a file of VideoPose3D's"
         )
@@ -191,10 +238,13 @@ def _subjects(path: Path, field: str, table: object, without_3d: tuple) -> dict:
                 raise ValueError(f"{path}: {field} of {subject} has a take without a name")
             if subject in known:
                 _named(path, subject, take)
-    missing = [subject for subject in known if subject not in table]
+    _tried(faults, _check_none_missing, path, field, [s for s in known if s not in table])
+    return {subject: table[subject] for subject in known if subject in table}
+
+
+def _check_none_missing(path: Path, field: str, missing: list[str]) -> None:
     if missing:
-        raise ValueError(f"{path}: {field} lacks {', '.join(missing)}; take the whole file")
-    return {subject: table[subject] for subject in known}
+        raise ValueError(f"{path}: {field} lacks {listed(missing)}; take the whole file")
 
 
 def _named(path: Path, subject: str, take: str) -> None:
@@ -212,23 +262,32 @@ def _check_array(where: str, array: object, *shapes: tuple[int, ...]) -> None:
         raise ValueError(f"{where} must be {wanted}, got {array.shape}")
 
 
-def _videopose3d_takes(folder: Path, detections: str) -> Iterator[ViewSequence]:
+def _videopose3d_takes(
+    folder: Path, detections: str, faults: Faults = None
+) -> Iterator[ViewSequence]:
     """Sequences with the take as their action. Tables are emptied on the way, to save memory."""
     path_2d = find(folder, f"data_2d_h36m_{detections}.npz")
-    positions = read_positions(find(folder, "data_3d_h36m.npz"))
-    found = read_detections(path_2d).positions
-    for subject, takes in positions.items():
-        lacking = [take for take in takes if take not in found[subject]]
-        if lacking:
-            raise ValueError(
-                f"{path_2d}: positions_2d of {subject} lacks {', '.join(lacking[:3])}, which "
-                "data_3d_h36m.npz has; take both files from one preparation"
-            )
-        for take in sorted(takes):
+    positions = read_positions(find(folder, "data_3d_h36m.npz"), faults)
+    found = read_detections(path_2d, faults).positions
+    for subject in [subject for subject in positions if subject in found]:
+        takes = positions[subject]
+        lacking = sorted(take for take in takes if take not in found[subject])
+        _tried(faults, _check_same_takes, path_2d, subject, lacking)
+        for take in sorted(takes.keys() & found[subject].keys()):
             if (subject, take) == DROPPED:
                 continue
             views, world = found[subject].pop(take), takes.pop(take)
-            yield _sequence(path_2d, subject, take, world, views)
+            sequence = _tried(faults, _sequence, path_2d, subject, take, world, views)
+            if sequence is not None:
+                yield sequence
+
+
+def _check_same_takes(path: Path, subject: str, lacking: list[str]) -> None:
+    if lacking:
+        raise ValueError(
+            f"{path}: positions_2d of {subject} lacks {listed(lacking)}, which data_3d_h36m.npz "
+            "has; take both files from one preparation"
+        )
 
 
 def _sequence(path: Path, subject: str, take: str, world, views) -> ViewSequence:
@@ -268,10 +327,10 @@ def _swap_lens(sequence: ViewSequence) -> ViewSequence:
     return replace(sequence, cameras=tuple(map(swapped, sequence.cameras)), source=source)
 
 
-def _check_fit(sequence: ViewSequence) -> None:
-    """Detections and recorded joints must be of the same instants, cameras and units."""
+def _check_fit(sequence: ViewSequence) -> bool:
+    """True where detections and recorded joints are of the same instants, cameras and units."""
     if (sequence.subject, sequence.action) in DAMAGED:
-        return
+        return True
     apart = _distances(sequence, frames=8)
     far, nearest = np.diagonal(apart), apart.argmin(axis=1)
     if (nearest != np.arange(len(nearest))).any():
@@ -281,7 +340,7 @@ def _check_fit(sequence: ViewSequence) -> None:
         view = int(far.argmax())
         problem = f"lie {far[view]:.0f} px (median) from the 3D joints in camera {CAMERAS[view]}"
     else:
-        return
+        return True
     raise ValueError(
         f"{sequence.source}: joints_2d of {sequence.subject}/{sequence.action} {problem}; 2D and "
         "3D are not of one preparation, or views, axes or units are changed"
@@ -290,21 +349,29 @@ def _check_fit(sequence: ViewSequence) -> None:
 
 def _check_complete(sequences: list[ViewSequence], folder: Path) -> None:
     """All 15 actions of all subjects, or a ValueError; a warning if pictures are missing."""
-    there = {(s.subject, s.action) for s in sequences}
-    for subject in (*TRAIN_SUBJECTS, *TEST_SUBJECTS):
-        lacking = [action for action in ACTIONS if (subject, action) not in there]
-        if lacking:
-            raise ValueError(
-                f"{folder}: {subject} lacks {', '.join(lacking)}; the average is over all 15 "
-                "actions, so take the whole files"
-            )
+    for gap in _gaps(sequences):
+        raise ValueError(
+            f"{folder}: {gap}; the average is over all 15 actions, so take the whole files"
+        )
     for part, found, official in _counts(sequences):
         if found != official:
             warnings.warn(
                 f"{folder}: {found:,} pictures of {part}, officially {official:,}; "
-                "`python -m posebook check human36m` says more",
+                "`python -m posebook.data check human36m` says more",
                 stacklevel=3,
             )
+
+
+def _gaps(sequences: list[ViewSequence]) -> list[str]:
+    """Which actions a subject lacks, one line a subject."""
+    there = {(s.subject, canonical(s.action)) for s in sequences}
+    gaps = []
+    for subject in (*TRAIN_SUBJECTS, *TEST_SUBJECTS):
+        lacking = [action for action in ACTIONS if (subject, action) not in there]
+        if lacking:
+            what = listed(lacking) if len(lacking) < len(ACTIONS) else "all 15 actions"
+            gaps.append(f"{subject} lacks {what}")
+    return gaps
 
 
 def _counts(sequences: list[ViewSequence]) -> list[tuple[str, int, int]]:
@@ -319,6 +386,16 @@ def _counts(sequences: list[ViewSequence]) -> list[tuple[str, int, int]]:
     return [(p, n, official) for (p, official), n in zip(OFFICIAL_PICTURES.items(), found)]
 
 
+def _is_mmpose(folder: Path) -> bool:
+    """Whether it is mmpose's repack; FileNotFoundError that names another form, if it is that."""
+    if _has(folder, "data_3d_h36m.npz"):
+        return False
+    other = other_form(folder, OTHER_FORMS)
+    if other and not _has(folder, "annotation_body3d"):
+        raise FileNotFoundError(f"{folder} has no data_3d_h36m.npz: {other}")
+    return _has(folder, "annotation_body3d")
+
+
 def _has(folder: Path, name: str) -> bool:
     try:
         find(folder, name)
@@ -327,18 +404,19 @@ def _has(folder: Path, name: str) -> bool:
     return True
 
 
-def _mmpose_takes(folder: Path, detections: str) -> list[ViewSequence]:
+
+
+def _mmpose_takes(folder: Path, detections: str, faults: Faults = None) -> Iterator[ViewSequence]:
     """Sequences of `annotation_body3d`, with the take as their action."""
     base = find(folder, "annotation_body3d")
     rate = next((rate for rate in ("fps50", "fps10") if _has(base, rate)), "fps50")
-    return [
-        sequence
-        for split, subjects in (("train", TRAIN_SUBJECTS), ("test", TEST_SUBJECTS))
-        for sequence in _mmpose_split(base, rate, split, subjects, detections)
-    ]
+    for split, subjects in (("train", TRAIN_SUBJECTS), ("test", TEST_SUBJECTS)):
+        yield from _mmpose_split(base, rate, split, subjects, detections, faults)
 
 
-def _mmpose_split(base: Path, rate: str, split: str, subjects, detections) -> list[ViewSequence]:
+def _mmpose_split(
+    base: Path, rate: str, split: str, subjects, detections: str, faults: Faults
+) -> Iterator[ViewSequence]:
     path = find(find(base, rate), f"h36m_{split}.npz")
     found = safe_pickle.read_npz(path, ["imgname", "part", "S"])
     names, part, S = (found.get(field) for field in ("imgname", "part", "S"))
@@ -358,23 +436,26 @@ def _mmpose_split(base: Path, rate: str, split: str, subjects, detections) -> li
         if (subject, take) != DROPPED:
             rows.setdefault((subject, take), {})[camera] = at
     fps = float(rate.removeprefix("fps"))
-    return [
-        replace(_mmpose_sequence(path, *key, views, part, S), fps=fps)
-        for key, views in sorted(rows.items())
-    ]
+    for key, views in sorted(rows.items()):
+        sequence = _tried(faults, _mmpose_sequence, path, *key, views, part, S)
+        if sequence is not None:
+            yield replace(sequence, fps=fps)
 
 
 def _grouped(path: Path, names: np.ndarray) -> Iterator[tuple[str, str, str, np.ndarray]]:
-    """(subject, take, camera, rows in order of time) of names "S1/S1_Eating_2.54138969/….jpg"."""
-    folders = np.array([name.rpartition("/")[0] for name in names])
-    for folder in np.unique(folders):
+    """(subject, take, camera, rows in order of time) of names "S1/S1_Eating_2.54138969/….jpg".
+
+    One sort of all names puts each camera's pictures of a take together and in order of time.
+    """
+    listed = names.tolist()
+    order = sorted(range(len(listed)), key=listed.__getitem__)
+    for folder, rows in groupby(order, key=lambda row: listed[row].rpartition("/")[0]):
         subject, _, rest = folder.partition("/")
         take, _, camera = rest.removeprefix(f"{subject}_").replace("_", " ").rpartition(".")
         if camera not in CAMERAS:
-            raise ValueError(f"{path}: imgname has the folder {str(folder)[:60]!r} of no camera")
+            raise ValueError(f"{path}: imgname has the folder {folder[:60]!r} of no camera")
         _named(path, subject, take)
-        at = np.flatnonzero(folders == folder)
-        yield subject, take, camera, at[np.argsort(names[at], kind="stable")]
+        yield subject, take, camera, np.fromiter(rows, dtype=np.intp)
 
 
 def _mmpose_sequence(path: Path, subject, take, rows, part, S) -> ViewSequence:
@@ -395,9 +476,12 @@ def _mmpose_sequence(path: Path, subject, take, rows, part, S) -> ViewSequence:
     return _sequence(path, subject, take, worlds[0], views)
 
 
+
+
 def check(folder: Path) -> Report:
     """What a folder holds of Human3.6M; see `posebook.data.official.report`."""
     # Imported only here: no experiment depends on how a report is written and drawn.
+    from posebook.data.official.report import Report
 
     folder = Path(folder)
     report = Report("human36m", folder)
@@ -419,6 +503,11 @@ def check(folder: Path) -> Report:
         found = found or ["gt"]
     elif "data_3d_h36m.npz" not in (name.lower() for name in names):
         report.missing.append("data_3d_h36m.npz (VideoPose3D) or annotation_body3d (mmpose)")
+    other = other_form(folder, OTHER_FORMS)
+    if other and report.missing:
+        report.problem(*other.split("; ", 1))
+    elif other:
+        report.notes.append(other)
     if not found:
         report.missing.append("2D joints: data_2d_h36m_gt.npz, data_2d_h36m_cpn_ft_h36m_dbb.npz")
     for detections in found if not report.missing else ():
@@ -427,16 +516,20 @@ def check(folder: Path) -> Report:
 
 
 def _check_detections(report: Report, folder: Path, detections: str) -> None:
+    from posebook.data.formats.files import report_errors
     from posebook.data.official.overlays import overlays
 
+    faults: list[Exception] = []
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the counts below say the same
-            train, test = load_views(folder, detections)
+        sequences = _read_all(folder, detections, faults)
     except (ValueError, OSError) as problem:
-        report.problem(problem, f"put a whole and unchanged file in its place ({detections})")
+        faults.append(problem)
+        sequences = []
+    anew = f"put a whole and unchanged file in its place ({detections})"
+    report_errors(report, faults, otherwise=anew)
+    if not sequences:
         return
-    sequences = train + test
+    report.missing += [f"{detections}: {gap}" for gap in _gaps(sequences)]
     far = np.concatenate([distances(s) for s in sequences])
     report.found.append(
         f"{detections}: {len(sequences)} takes of {len(CAMERAS)} views, "
@@ -451,5 +544,6 @@ def _check_detections(report: Report, folder: Path, detections: str) -> None:
     if "no confidences" in sequences[0].source:
         report.notes.append(f"{detections}: has no confidences; all weights w are 1")
     report.notes.append(f"{detections}: S11 Directions is left out, its video is corrupt")
-    for sequence in (train[0], test[0]):
-        report.samples += overlays(sequence, f"{detections} ")
+    for subjects in (TRAIN_SUBJECTS, TEST_SUBJECTS):
+        for sequence in [s for s in sequences if s.subject in subjects][:1]:
+            report.samples += overlays(sequence, f"{detections} ")

@@ -29,7 +29,7 @@ from posebook.data.formats.files import (
     report_errors,
 )
 from posebook.data.formats.matlab import MOST, MatFile, read_mat
-from posebook.data.official.folders import find
+from posebook.data.official.folders import find, other_form
 from posebook.data.official.report import Report
 from posebook.data.official.samples import sample_of
 from posebook.data.records import VideoClip
@@ -43,6 +43,7 @@ CLIPS = {1: (227, 89), 2: (236, 80), 3: (224, 92)}  # official clips for trainin
 FRAMES = 11200
 PARTS = {"1": "train", "2": "test"}
 SPLIT_FILE = re.compile(r"(?P<action>.+)_test_split_(?P<split>[123])\.txt")
+
 # Folder -> archive. The addresses on the data set's page were reported dead; archives are known by
 # name, and whoever holds the data holds them.
 ARCHIVES = {
@@ -51,11 +52,15 @@ ARCHIVES = {
     "puppet_mask": "puppet_mask.zip",
     "sub_splits": "sub_splits.zip",
 }
-
 DEAD_LINK = (
     "if its address no longer answers, ask the authors or someone who holds the data set; the "
     "archive that mmpose gives out, with annotations/Sub1_train.json, will do as well"
 )
+
+
+OTHER_FORMS = {
+    "JHMDB-GT.pkl": "has the boxes of actions that ACT-detector and YOWO use, and no joints",
+}
 
 
 def load_clips(folder: Path, split: int = 1) -> tuple[list[VideoClip], list[VideoClip]]:
@@ -74,6 +79,9 @@ def load_clips(folder: Path, split: int = 1) -> tuple[list[VideoClip], list[Vide
     bar = tqdm(entries, desc=f"sub-JHMDB split {split}", unit="clip", delay=5)
     clips = [read_clip(folder, entry) for entry in bar]
     return tuple([clip for clip in clips if clip.split == part] for part in ("train", "test"))
+
+
+# ---------------------------------------------------------------- the official files
 
 
 @dataclass(frozen=True)
@@ -223,6 +231,8 @@ def _part(folder: Path, name: str) -> Path:
     except FileNotFoundError as problem:
         splits = name == "sub_splits" and (folder / "splits").is_dir()
         wrong = " (splits belongs to the full JHMDB, which is another experiment)" if splits else ""
+        other = other_form(folder, OTHER_FORMS)
+        wrong = f" ({other})" if other else wrong
         raise FileNotFoundError(f"{problem}{wrong}; {_unpack(name)}; {DEAD_LINK}") from None
     place = place / name if (place / name).is_dir() else place
     names_in(place)  # refuses an action that is there twice, as catch and as Catch
@@ -231,7 +241,7 @@ def _part(folder: Path, name: str) -> Path:
 
 def _mat(folder: Path, name: str, inside: Path) -> MatFile:
     path = _part(folder, name) / inside / f"{name}.mat"
-    names_in(path.parent.parent)
+    names_in(path.parent.parent, _unpack(name))
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; {_unpack(name)}")
     return read_mat(path, _unpack(name))
@@ -244,6 +254,9 @@ def _unpack(name: str) -> str:
 def _plain_name(name: str) -> bool:
     """Whether a name from a file may become part of a path."""
     return bool(name) and name.isprintable() and name[0] != "." and not re.search(r"[/\\]", name)
+
+
+# ---------------------------------------------------------------- mmpose's annotations
 
 
 def _is_coco(folder: Path) -> bool:
@@ -337,10 +350,13 @@ def _refuse_overlap(train: list[VideoClip], test: list[VideoClip], folder: Path)
         )
 
 
+# ---------------------------------------------------------------- check
+
+
 def check(folder: Path) -> Report:
     """What is in `folder`, against the official counts; the clips of all three splits are read."""
     report = Report(SOURCE, folder)
-    clips: dict[str, VideoClip] = {}
+    clips: dict[str, VideoClip | None] = {}
     errors: list[Exception] = []
     for split, official in CLIPS.items():
         try:
@@ -351,6 +367,7 @@ def check(folder: Path) -> Report:
         for part, count, wanted in zip(("train", "test"), found, official, strict=True):
             report.counts.append((f"split {split}, clips for {part}", count, wanted))
     report_errors(report, errors)
+    clips = {name: clip for name, clip in clips.items() if clip}
     report.counts.append(("clips", len(clips), sum(CLIPS[1])))
     report.counts.append(("frames", sum(map(len, clips.values())), FRAMES))
     if clips and not _is_coco(folder):
@@ -364,11 +381,11 @@ def check(folder: Path) -> Report:
 def _check_split(
     folder: Path,
     split: int,
-    clips: dict[str, VideoClip],
+    clips: dict[str, VideoClip | None],
     report: Report,
     errors: list[Exception],
 ) -> tuple[int, int]:
-    """Counts of training and test clips; what can be read is added to `clips`."""
+    """Counts of training and test clips; new ones are added to `clips`, None if unreadable."""
     if _is_coco(folder):
         parts = load_clips(folder, split)
         clips.update({clip.name: clip for part in parts for clip in part})
@@ -378,6 +395,7 @@ def _check_split(
     report.found.append(f"sub_splits of 12 actions, split {split}")
     new = [entry for entry in entries if entry.name not in clips]
     for entry in tqdm(new, desc=f"split {split}", unit="clip", delay=5):
+        clips[entry.name] = None
         try:
             clips[entry.name] = read_clip(folder, entry)
         except (ValueError, OSError) as problem:

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from posebook.data.formats.matlab import read_mat
-from posebook.data.official.folders import find
+from posebook.data.official.folders import find, listed, other_form, refuse_pointer
 from posebook.data.official.report import Report
 from posebook.data.recorded.rig import ASSET as RIG
 from posebook.data.records import ViewSequence, stack_views
@@ -32,7 +32,6 @@ OFFICIAL_FRAMES = {
     (4, 1): 6171, (4, 2): 6675, (5, 1): 12820, (5, 2): 12312, (6, 1): 6188, (6, 2): 6145,
     (7, 1): 6239, (7, 2): 6320, (8, 1): 6468, (8, 2): 6054,
 }  # fmt: skip
-
 OFFICIAL_TEST_FRAMES = {1: 6151, 2: 6080, 3: 5838, 4: 6007, 5: 320, 6: 492}
 OFFICIAL_VALID = {1: 603, 2: 540, 3: 505, 4: 553, 5: 276, 6: 452}
 CHEST = (0, 2, 4, 7, 8)  # the five cameras at the height of the chest
@@ -45,11 +44,20 @@ ACTIVITIES = (
     "Standing/Walking", "Exercising", "Sitting", "Reaching/Crouching", "On The Floor", "Sports",
     "Miscellaneous",
 )  # fmt: skip
-
 SCALES = ("metric", "universal")
 MOST_DISTANCE = 8.0  # pixels between annotated and projected joints; the files stay below 2
 MOST_DISAGREEMENT = 0.05  # metres between the worlds that two cameras give
 _REMEDY = "take the file from the official archive anew"
+_ASK = (
+    "which does not say whether its joints are metric or universal, in metres or millimetres; ask "
+    "whoever made it, and put S1 to S8 and TS1 to TS6 of the official archive here"
+)
+OTHER_FORMS = {
+    "data_t*_3dhp.npz": f"is P-STMO's form, {_ASK}",
+    "test_3dhp.npz": f"is PoseAug's form, {_ASK}",
+    "mpi_inf_3dhp_*.npz": f"is MMPose's form, {_ASK}",
+    "annotations/mpi_inf_3dhp_*.npz": f"is MMPose's form, {_ASK}",
+}
 # From a world with y up to one with z up: (x, y, z) becomes (x, -z, y).
 UPRIGHT = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 
@@ -71,16 +79,19 @@ def load_views(
     if scale not in SCALES:
         raise ValueError(f"unknown scale {scale!r}; known: {', '.join(SCALES)}")
     folder = Path(folder)
+    nothing = _nothing_of_it(folder)
+    if nothing:
+        raise FileNotFoundError(nothing)
     train = [
         read_training(folder, subject, number, scale)
-        for subject, number in tqdm(OFFICIAL_FRAMES, desc="MPI-INF-3DHP", delay=3, leave=False)
+        for subject, number in tqdm(OFFICIAL_FRAMES, desc="MPI-INF-3DHP", delay=5, leave=False)
     ]
     test = [s for number in OFFICIAL_VALID for s in _activities(read_test(folder, number), scale)]
     for what, found, official in _counts(train, test):
         if found != official:
             warnings.warn(
                 f"{folder}: {found:,} {what}, officially {official:,}; "
-                "`python -m posebook check mpi-inf-3dhp` says more",
+                "`python -m posebook.data check mpi-inf-3dhp` says more",
                 stacklevel=2,
             )
     return train, test
@@ -169,6 +180,7 @@ def read_calibration(path: Path) -> dict[int, Camera]:
         lines = path.read_text(encoding="ascii").splitlines()
     except UnicodeDecodeError:
         raise ValueError(f"{path} is no text; {_REMEDY}") from None
+    refuse_pointer(path)
     if not lines or not lines[0].startswith("Skeletool Camera Calibration File"):
         raise ValueError(f"{path} has not the header of a Skeletool calibration; {_REMEDY}")
     for line in lines[1:]:
@@ -252,6 +264,8 @@ def _check_agreement(path: Path, worlds: list[np.ndarray]) -> None:
         )
 
 
+
+
 @dataclass(frozen=True, eq=False)
 class Recording:
     """All frames of one test subject.
@@ -331,6 +345,7 @@ def _test_field(path: Path, field: str, width: int) -> np.ndarray:
     except (OSError, RuntimeError, KeyError, TypeError) as problem:
         if isinstance(problem, PermissionError):
             raise
+        refuse_pointer(path)
         reason = str(problem).splitlines()[0][:100] if str(problem) else type(problem).__name__
         raise ValueError(
             f"{path}: {field} cannot be read as MATLAB 7.3 (HDF5): {reason}; {_REMEDY}"
@@ -399,15 +414,40 @@ def _part(folder: Path, part: str, first: str) -> Path:
     raise FileNotFoundError(f"{folder} has no {first}, nor has {part} in it; unpack it there")
 
 
+def _nothing_of_it(folder: Path) -> str:
+    """One sentence on what a folder holds in place of the data set; "" if any part is there."""
+    parts = {f"S{subject}": "train" for subject, _ in OFFICIAL_FRAMES}
+    for name, part in (parts | {f"TS{number}": "test" for number in OFFICIAL_VALID}).items():
+        try:
+            _part(folder, part, name)
+        except FileNotFoundError:
+            continue
+        except ValueError:  # it is there twice, which the reader says better
+            return ""
+        return ""
+    other = other_form(folder, OTHER_FORMS)
+    there = listed(sorted(entry.name for entry in folder.iterdir()))
+    return f"{folder} has no S1 to S8 and no TS1 to TS6, but {there}; " + (
+        other or "unpack the official archives there, or give the folder that holds S1"
+    )
+
+
+
+
 def check(folder: Path) -> Report:
     """What a folder holds of MPI-INF-3DHP; see `posebook.data.official.report`."""
     # Imported only here: no experiment depends on how a report is written and drawn.
     from posebook.data.official.overlays import overlays
+    from posebook.data.official.report import Report
 
     folder = Path(folder)
     report = Report("mpi-inf-3dhp", folder)
+    nothing = _nothing_of_it(folder)
+    if nothing:
+        report.problem(*nothing.split("; ", 1))
+        return report
     for (subject, number), official in tqdm(
-        OFFICIAL_FRAMES.items(), desc="MPI-INF-3DHP", delay=3, leave=False
+        OFFICIAL_FRAMES.items(), desc="MPI-INF-3DHP", delay=5, leave=False
     ):
         name = f"S{subject}/Seq{number}"
         try:

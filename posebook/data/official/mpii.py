@@ -3,6 +3,7 @@
     images/015601864.jpg ...
     annot/train.json, valid.json           the converted form (or annotations/mpii_train.json,
                                            mpii_val.json), with the split of Tompson et al.
+    annot/mpii_annotations.json            pytorch-pose's form, both parts of that split in one
     mpii_human_pose_v1_u12_1.mat           the original; detections.mat beside it, from the same
                                            authors, says who is held out for validation
 
@@ -11,9 +12,9 @@ annotated scale wide and shifted down by 15, as the code that the thesis builds 
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -27,13 +28,17 @@ from posebook.data.records import ImageSet
 from posebook.geometry.skeleton import MPII
 
 SOURCE = "mpii"
-PEOPLE = (22246, 2958)  # of the converted form, for training and validation
+PEOPLE = (22246, 2958)  # of the converted forms, for training and validation
+PICTURES = 24987  # in the original's annolist, those of the test set among them
 PIXELS_PER_SCALE = 200
 SHIFT_DOWN = 15
 ORIGINAL = "mpii_human_pose_v1_u12_1.mat"
+PYTORCH_POSE = "mpii_annotations.json"
 HELD_OUT = 10  # one picture in so many, where detections.mat is missing
 REMEDY = "take the annotations from the official page anew"
+
 Person = tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+# name of the picture, joints (16, 2), annotated (16,), visible (16,), box (4,)
 
 
 def load_stills(folder: Path) -> tuple[ImageSet, ImageSet]:
@@ -41,20 +46,42 @@ def load_stills(folder: Path) -> tuple[ImageSet, ImageSet]:
 
     Raises ValueError or FileNotFoundError with file, field and remedy.
     """
-    form, places = annotations(folder)
+    train, valid, _ = _people_of(*annotations(folder))
+    return _records(folder, train, valid)
+
+
+def _people_of(form: str, places: list[Path]) -> tuple[list, list, list[tuple[str, int, int]]]:
+    """People for training and validation, and (what, found, official) where a number is known."""
+    if form == "mat":
+        train, valid, _, pictures = read_original(*places)
+        counts = [("pictures in annolist", pictures, PICTURES)]
+        if len(places) == 2:  # only the list of people held out has a known length
+            counts.append(("people, valid", len(valid), PEOPLE[1]))
+        return train, valid, counts
     if form == "json":
-        people = [read_converted(path) for path in places]
+        train, valid = (read_converted(path) for path in places)
     else:
-        people = read_original(*places)[:2]
+        train, valid = read_pytorch_pose(*places)
+    counts = [("people, train", len(train), PEOPLE[0]), ("people, valid", len(valid), PEOPLE[1])]
+    return train, valid, counts
+
+
+def _records(folder: Path, train: list, valid: list) -> tuple[ImageSet, ImageSet]:
+    both = {person[0] for person in train} & {person[0] for person in valid}
+    if both:
+        raise ValueError(
+            f"{folder}: training and validation share {len(both)} pictures, such as {min(both)}, "
+            "and no picture of the official split is in both; take both lists from one conversion"
+        )
     there = set(names_in(_images(folder)))
     return tuple(
-        _record(folder, part, found, there)
-        for part, found in zip(("train", "valid"), people, strict=True)
+        _record(folder, part, people, there)
+        for part, people in (("train", train), ("valid", valid))
     )
 
 
 def annotations(folder: Path) -> tuple[str, list[Path]]:
-    """Which form a folder holds, "json" or "mat", and its files."""
+    """Which form a folder holds, "json", "pytorch-pose" or "mat", and its files."""
     for place, names in (
         ("annot", ("train.json", "valid.json")),
         ("annotations", ("mpii_train.json", "mpii_val.json")),
@@ -64,6 +91,9 @@ def annotations(folder: Path) -> tuple[str, list[Path]]:
                 return "json", [find(folder / place, name) for name in names]
             except FileNotFoundError as problem:
                 raise FileNotFoundError(f"{problem}; {REMEDY}") from None
+    for place in (folder / "annot", folder / "annotations", folder):
+        if (place / PYTORCH_POSE).is_file():
+            return "pytorch-pose", [place / PYTORCH_POSE]
     for place in (folder, folder / "annot", folder / "mpii_human_pose_v1_u12_2"):
         if (place / ORIGINAL).is_file():
             lists = [p / "detections.mat" for p in (place, folder)]
@@ -73,27 +103,65 @@ def annotations(folder: Path) -> tuple[str, list[Path]]:
     )
 
 
+# ---------------------------------------------------------------- the converted forms
+
+
 def read_converted(path: Path) -> list[Person]:
     """People of a converted file, in its order.
 
     joints_vis says whether a joint is *labelled*; whether it can be seen was lost on the way, so
     all labelled ones count as visible.
     """
+    fields = ("image", "center", "scale", "joints", "joints_vis")
+    return [_converted(entry, error) for entry, error in _entries(path, fields)]
+
+
+def read_pytorch_pose(path: Path) -> tuple[list[Person], list[Person]]:
+    """People for training and for validation of pytorch-pose's `mpii_annotations.json`.
+
+    joint_self has x, y and 1 for a joint that is seen, 0 for one that is hidden; a row of zeros is
+    a joint that nobody labelled. objpos and scale_provided are as in the original; the other
+    people of the picture, who are in every entry, are entries of their own too.
+
+    Raises ValueError with the person, the field and the remedy.
+    """
+    parts: tuple[list[Person], list[Person]] = [], []
+    fields = ("isValidation", "img_paths", "objpos", "scale_provided", "joint_self")
+    for entry, error in _entries(path, fields):
+        part = _numbers(entry["isValidation"], (), "isValidation", error)
+        if part not in (0, 1):
+            raise error(f"isValidation must be 0 or 1, got {part:g}")
+        table = _numbers(entry["joint_self"], (len(MPII), 3), "joint_self", error)
+        joints, seen = table[:, :2], table[:, 2]
+        if not np.isin(seen, (0, 1)).all():
+            raise error("joint_self must have 0 or 1 in its third column")
+        center = _numbers(entry["objpos"], (2,), "objpos", error)
+        scale = _numbers(entry["scale_provided"], (), "scale_provided", error)
+        labelled = table.any(axis=1)
+        person = _person(entry["img_paths"], joints, labelled, seen == 1, center, scale, error)
+        parts[int(part)].append(person)
+    return parts
+
+
+def _entries(path: Path, fields: tuple[str, ...]) -> Iterator[tuple[dict, Callable]]:
+    """The people of a list, each with these fields and with what makes an error about it."""
     entries = read_json(path, REMEDY)
     if not isinstance(entries, list) or not entries:
         raise ValueError(f"{path} must be a list of people; {REMEDY}")
-    return [_converted(path, k, entry) for k, entry in enumerate(entries)]
+    for k, entry in enumerate(tqdm(entries, desc=path.name, unit="person", delay=5)):
+
+        def error(problem: str, k: int = k) -> ValueError:
+            return ValueError(f"{path}: person {k}: {problem}; {REMEDY}")
+
+        if not isinstance(entry, dict):
+            raise error("must be an object")
+        missing = [field for field in fields if field not in entry]
+        if missing:
+            raise error(f"{missing[0]} is missing")
+        yield entry, error
 
 
-def _converted(path: Path, k: int, entry: Any) -> Person:
-    def error(problem: str) -> ValueError:
-        return ValueError(f"{path}: person {k}: {problem}; {REMEDY}")
-
-    if not isinstance(entry, dict):
-        raise error("must be an object")
-    missing = [f for f in ("image", "center", "scale", "joints", "joints_vis") if f not in entry]
-    if missing:
-        raise error(f"{missing[0]} is missing")
+def _converted(entry: dict, error) -> Person:
     joints = _numbers(entry["joints"], (len(MPII), 2), "joints", error)
     labelled = _numbers(entry["joints_vis"], (len(MPII),), "joints_vis", error)
     if not np.isin(labelled, (0, 1)).all():
@@ -116,12 +184,27 @@ def _numbers(value: Any, shape: tuple[int, ...], field: str, error) -> np.ndarra
     return array.astype(float)
 
 
-def read_original(path: Path, detections: Path | None = None) -> tuple[list, list, int]:
-    """People for training, for validation, and how many were left out for want of place or scale.
+# ---------------------------------------------------------------- the original form
+
+
+class Original(NamedTuple):
+    """People of the original file; left_out: how many lack a place or a scale; pictures: in it."""
+
+    train: list[Person]
+    valid: list[Person]
+    left_out: int
+    pictures: int
+
+
+def read_original(path: Path, detections: Path | None = None) -> Original:
+    """People of the original file, in its order.
 
     detections: whom Tompson et al. held out. Their pictures hold others too, who are in neither
     part. Without it, every tenth picture by the sum of its name is held out: another split, so its
     numbers compare with nobody's.
+
+    Raises ValueError with the file, the picture's number in annolist, the field and the remedy;
+    OSError if a file cannot be opened.
     """
     mat = read_mat(path, REMEDY)
     release = mat["RELEASE"]
@@ -150,7 +233,7 @@ def read_original(path: Path, detections: Path | None = None) -> tuple[list, lis
                 valid.append(person)
             elif i not in held_pictures:
                 train.append(person)
-    return train, valid, left_out
+    return Original(train, valid, left_out, len(pictures))
 
 
 def _held_out(path: Path) -> set[tuple[int, int]]:
@@ -231,6 +314,9 @@ def _number(struct: dict, field: str, error) -> float:
     return float(numeric(value.reshape(1), (1,), lambda p: error(f"{field} {p}"))[0])
 
 
+# ---------------------------------------------------------------- what both forms share
+
+
 def _person(
     name: Any,
     joints: np.ndarray,
@@ -290,20 +376,21 @@ def _record(folder: Path, part: str, people: list[Person], there: set[str]) -> I
     )
 
 
+# ---------------------------------------------------------------- check
+
+
 def check(folder: Path) -> Report:
     """What is in `folder`, against the official counts."""
     report = Report(SOURCE, folder)
     try:
         form, places = annotations(folder)
         report.found += [str(path.relative_to(folder)) for path in places]
-        stills = load_stills(folder)
+        train, valid, counts = _people_of(form, places)
+        report.counts += counts
+        stills = _records(folder, train, valid)
     except (ValueError, OSError) as problem:
         report_errors(report, [problem])
         return report
-    for record, wanted in zip(stills, PEOPLE):
-        # Of the original form only the list of people held out has a known length.
-        if form == "json" or (len(places) == 2 and record.split == "valid"):
-            report.counts.append((f"people, {record.split}", len(record), wanted))
     if form == "mat" and len(places) == 1:
         report.notes.append(
             "no detections.mat: every tenth picture is held out, which is not the split of the "

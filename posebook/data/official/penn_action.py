@@ -26,7 +26,7 @@ SOURCE = "penn-action"
 CLIPS = (1258, 1068)  # official clips for training and test
 FRAMES = (87543, 76298)
 ACTIONS = 15
-SMALLEST_BOX = 5.0  # pixels; some boxes of the official labels are smaller and void
+SMALLEST_BOX = 5.0  # pixels of the longer side; some boxes of the official labels are void
 REMEDY = "unpack Penn_Action.tar.gz anew"
 
 
@@ -138,9 +138,10 @@ def _mended_boxes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (T, 4) as counted in the file, void ones replaced, and which these are (T,).
 
-    Two official clips have one box less than frames; the last one then stands for two. Where no
-    frame has a box, it is the extent of the visible joints times 1.2, as the official boxes are, or
-    the whole picture where none is visible.
+    Void is a box without area, or whose longer side, the unit of the scores, is no body's. Two
+    official clips have one box less than frames; the last one then stands for two. Where no frame
+    has a box, it is the extent of the visible joints times 1.2, as the official boxes are, or the
+    whole picture where none is visible.
     """
     T = len(joints)
     box = mat.array("bbox", None, 4)
@@ -149,7 +150,8 @@ def _mended_boxes(
     mended = np.zeros(T, dtype=bool)
     mended[len(box) :] = True
     box = np.concatenate([box, box[-1:]])[:T] if len(box) else np.zeros((T, 4))
-    void = (box[:, 2:] - box[:, :2] <= SMALLEST_BOX).any(axis=1)
+    side = box[:, 2:] - box[:, :2]
+    void = (side <= 0).any(axis=1) | (side.max(axis=1) <= SMALLEST_BOX)
     good = np.flatnonzero(~void)
     if len(good):
         nearest = good[np.abs(np.arange(T)[:, None] - good).argmin(axis=1)]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 
@@ -59,13 +58,6 @@ def _section(title: str, items: Sequence[str]) -> list[str]:
 def _count(what: str, found: int, official: int) -> str:
     verdict = "as official" if found == official else f"official: {official:,}"
     return f"{what}: {found:,} ({verdict})"
-
-
-def picture_of(figure: Figure) -> np.ndarray:
-    """A figure as an RGB picture (H, W, 3) of uint8. Make it by `Figure(...)`, not by pyplot."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def contact_sheet(samples: Sequence[tuple[str, np.ndarray]], columns: int = 4) -> Figure:

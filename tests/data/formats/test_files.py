@@ -82,6 +82,25 @@ def test_what_is_no_picture(tmp_path):
         picture_size(tmp_path / "a.png")
 
 
+def test_a_pointer_of_git_lfs_is_no_picture_and_no_json(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    for read in (picture_size, lambda path: read_json(path, "look again")):
+        with pytest.raises(ValueError, match="a.png is not the file but .*; run `git lfs pull` in"):
+            read(path)
+
+
+def test_a_missing_folder_is_told_with_its_remedy(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder .*absent .*; look again"):
+        numbered_pictures(tmp_path / "absent", "{:03d}.png", 3, "look again")
+
+
+def test_the_same_error_is_told_once(tmp_path):
+    report = Report("jhmdb", tmp_path)
+    report_errors(report, [ValueError("a is bad; mend it"), OSError("a is bad; mend it")] * 3)
+    assert report.problems == [("a is bad", "mend it")]
+
+
 def test_many_errors_are_told_in_few_words(tmp_path):
     report = Report("jhmdb", tmp_path)
     report_errors(report, [ValueError(f"file {k} is bad; mend it") for k in range(11)])

@@ -141,6 +141,42 @@ def test_a_flipped_bit_of_a_compressed_file(written):
         read_mat(path)
 
 
+def unfinished(path, x, keep=None):
+    """A file whose compressed element ends in a sync flush, as MATLAB's at 16,384 bytes does.
+
+    keep: bytes of the plain element that go in, all if None.
+    """
+    savemat(path, {"x": x})
+    header, plain = path.read_bytes()[:128], path.read_bytes()[128:]
+    stream = zlib.compressobj()
+    packed = stream.compress(plain[:keep]) + stream.flush(zlib.Z_SYNC_FLUSH)
+    assert packed.endswith(b"\0\0\xff\xff")
+    path.write_bytes(header + struct.pack("<II", 15, len(packed)) + packed)
+    return len(plain)
+
+
+@pytest.mark.parametrize("shape", [(157, 13), (3, 2), (2000, 28)])
+def test_an_element_without_zlibs_final_block_is_whole_all_the_same(tmp_path, shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    size = unfinished(tmp_path / "a.mat", x)
+    assert size == 16_384 or shape != (157, 13), "two of Penn Action's labels are of this size"
+    np.testing.assert_array_equal(read_mat(tmp_path / "a.mat").array("x", *shape), x)
+    np.testing.assert_array_equal(loadmat(tmp_path / "a.mat")["x"], x)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 100, -8, -1])
+def test_an_element_shorter_than_its_tag_says_is_refused(tmp_path, keep):
+    unfinished(tmp_path / "a.mat", np.ones((157, 13)), keep)
+    with pytest.raises(ValueError, match=r"a.mat is damaged \(a part has [\d,]+ of [\d,]+ bytes\)"):
+        read_mat(tmp_path / "a.mat")
+
+
+def test_a_pointer_of_git_lfs_says_how_to_fetch_the_file(tmp_path):
+    (tmp_path / "a.mat").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(ValueError, match="a.mat is not the file but .*; run `git lfs pull` in"):
+        read_mat(tmp_path / "a.mat")
+
+
 @pytest.mark.parametrize(
     "start", [b"MATLAB 7.3 MAT-file".ljust(512, b"\0"), b"\x89HDF\r\n\x1a\n" + bytes(500)]
 )

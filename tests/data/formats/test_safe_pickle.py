@@ -5,14 +5,16 @@ import os
 import pickle
 import pickletools
 import struct
+import tracemalloc
 import zipfile
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from numpy.lib import format as npy
 
 from posebook.data.formats import safe_pickle
 
@@ -79,11 +81,32 @@ def test_npz_with_objects_comes_back(tmp_path, save):
     assert safe_pickle.fields_of(tmp_path / "a.npz") == ["columns", "objects", "table"]
 
 
-def test_npy_and_pickle_files(tmp_path):
+def object_file(path, content: bytes):
+    """An .npy file of one object, whose pickle is `content`."""
+    header = io.BytesIO()
+    npy.write_array_header_1_0(header, {"descr": "|O", "fortran_order": False, "shape": ()})
+    path.write_bytes(header.getvalue() + content)
+    return path
+
+
+def test_npy_files_of_numbers_and_of_an_object(tmp_path):
     np.save(tmp_path / "a.npy", np.arange(4.0))
-    (tmp_path / "a.pkl").write_bytes(pickle.dumps({("S1", "5"): {"f": np.ones((2, 1))}}))
     assert np.array_equal(safe_pickle.read_npy(tmp_path / "a.npy"), np.arange(4.0))
-    assert safe_pickle.read_pickle(tmp_path / "a.pkl")["S1", "5"]["f"].shape == (2, 1)
+    table = np.empty((), object)
+    table[()] = {("S1", "5"): {"f": np.ones((2, 1))}}
+    np.save(tmp_path / "a.npy", table)
+    assert safe_pickle.read_npy(tmp_path / "a.npy")["S1", "5"]["f"].shape == (2, 1)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_what_comes_back_is_numpys_own_and_cannot_be_written(protocol):
+    inner = np.empty(2, object)
+    inner[:] = [np.arange(3), (np.float32(2), [np.arange(2)])]
+    found = safe_pickle.run(io.BytesIO(pickle.dumps({"a": inner}, protocol)))["a"]
+    arrays_found = [found[0], found[1][1][0]]
+    assert all(type(array) is np.ndarray for array in (found, *arrays_found))
+    assert not any(array.flags.writeable for array in arrays_found)
+    assert type(found[1][0]) is np.float32
 
 
 # ---------------------------------------------------------------- what is refused
@@ -168,15 +191,138 @@ def test_a_list_that_holds_itself_does_no_harm():
 
 def test_array_with_less_content_than_its_shape(tmp_path):
     content = pickle.dumps(np.zeros((40, 3)), 4).replace(b"K(K\x03", b"K(K\x04")
-    (tmp_path / "a.pkl").write_bytes(content)
-    with pytest.raises(ValueError, match=r"a\.pkl: an array of shape \(40, 4\)"):
-        safe_pickle.read_pickle(tmp_path / "a.pkl")
+    path = object_file(tmp_path / "a.npy", content)
+    with pytest.raises(ValueError, match=r"a\.npy: an array of shape \(40, 4\)"):
+        safe_pickle.read_npy(path)
+
+
+@pytest.mark.parametrize("sides", [b"K\x04", b"J\xff\xff\xff\x7f"])
+def test_objects_fewer_than_the_shape_says_are_refused(sides):
+    """NumPy's own function would read past the end of the list."""
+    content = pickle.dumps(np.array([{}, {}, {}], object), 2)
+    assert content.count(b"K\x03\x85") == 1
+    with pytest.raises(ValueError, match=r"an array of shape \(\d+,\) holds 3 objects"):
+        safe_pickle.run(io.BytesIO(content.replace(b"K\x03\x85", sides + b"\x85")))
+
+
+@pytest.mark.parametrize("side", [-1, 1 << 40, 1 << 4000])
+def test_sides_that_no_array_has_are_refused(side):
+    """Their product would be computed, and of thousands of long numbers that takes for ever."""
+    shape = pickle.dumps((side, 0), 2)[2:-1]
+    head = half_an_array() + b"(K\x01" + shape + b"cnumpy\ndtype\nX\x02\x00\x00\x00f4\x85R\x89"
+    with pytest.raises(ValueError, match="no shape of whole numbers"):
+        safe_pickle.run(program(head, b"C\x00tb"))
+
+
+def test_a_type_whose_flags_turn_numbers_into_addresses_has_no_effect():
+    content = pickle.dumps(np.arange(3), 2)
+    end = b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t"  # item size, alignment, flags
+    assert content.count(end) == 1
+    changed = content.replace(end, end[:-2] + b"\x3ft")
+    assert np.array_equal(safe_pickle.run(io.BytesIO(changed)), np.arange(3))
+
+
+def test_numbers_are_never_taken_for_the_addresses_of_objects():
+    """NumPy's own function does so where the type says object and its flags do not."""
+    content = pickle.dumps(np.array([None], object), 2)
+    assert content.count(b"K\x3ft") == 1 and content.endswith(b"]q\x11Natq\x12b.")
+    content = content.replace(b"K\x3ft", b"K\x00t")
+    forged = content[: content.index(b"]q")] + b"U\x08AAAAAAAAtb."
+    with pytest.raises(ValueError, match="an array is of type object; numbers and text are read"):
+        safe_pickle.run(io.BytesIO(forged))
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        b"}X\x08\x00\x00\x00functioncos\nsystem\ns",
+        b"N}X\x08\x00\x00\x00functionK\x01s\x86",  # the second half goes through setattr
+        b"(K\x01t",
+    ],
+)
+def test_what_may_be_called_cannot_be_changed(inside):
+    for name in (b"cnumpy\ndtype\n", b"c_codecs\nencode\n", b"cnumpy\nndarray\n"):
+        with pytest.raises(ValueError):
+            safe_pickle.run(program(name, inside, b"b"))
+    assert np.array_equal(safe_pickle.run(io.BytesIO(pickle.dumps(np.arange(3)))), np.arange(3))
+
+
+def test_a_function_in_place_of_data_is_refused():
+    with pytest.raises(ValueError, match="a function where data should be"):
+        safe_pickle.run(program(b"]cnumpy\ndtype\na"))
+
+
+def many_times(once: bytes, again: bytes) -> io.BytesIO:
+    """A list of `once`, then a thousand of `again`, which use it anew."""
+    return program(b"](", once, 1000 * again, b"e")
+
+
+def test_one_list_does_not_fill_thousands_of_arrays():
+    """Each would be a new one, of 800,000 bytes, for some eighty in the file."""
+    shape = b"J" + struct.pack("<i", 100_000) + b"\x85"
+    head = half_an_array() + b"(K\x01" + shape + b"cnumpy\ndtype\nX\x02\x00\x00\x00O8\x85R\x89"
+    items = b"](" + 100_000 * b"N" + b"eq\x07"
+    assert len(safe_pickle.run(many_times(head + items + b"tb", b""))[0]) == 100_000
+    with pytest.raises(ValueError, match=r"its pickle of [\d,]+ bytes would take many times"):
+        safe_pickle.run(many_times(head + items + b"tb", head + b"h\x07tb"))
+
+
+def test_one_text_does_not_become_thousands_of_bytes():
+    text = b"X" + struct.pack("<I", 100_000) + b"a" * 100_000
+    call = b"X\x06\x00\x00\x00latin1\x86R"
+    again = b"c_codecs\nencode\nh\x00" + call
+    with pytest.raises(ValueError, match="would take many times"):
+        safe_pickle.run(many_times(b"c_codecs\nencode\n" + text + b"q\x00" + call, again))
+
+
+def test_half_an_array_is_refused():
+    with pytest.raises(ValueError, match="an array without content"):
+        safe_pickle.run(program(b"]", half_an_array(), b"a"))
+
+
+def test_bytes_told_as_text_are_of_one_coding():
+    told = b"c_codecs\nencode\n(X\x02\x00\x00\x00\xc3\xa9X"
+    found = safe_pickle.run(program(told, b"\x06\x00\x00\x00latin1tR"))
+    assert found == b"\xe9"
+    with pytest.raises(ValueError, match="bytes as 'utf-8'"):
+        safe_pickle.run(program(told, b"\x05\x00\x00\x00utf-8tR"))
+
+
+def test_a_dictionary_with_a_default_is_named_with_its_remedy():
+    with pytest.raises(ValueError, match=r"collections\.defaultdict.*plain one with dict\("):
+        safe_pickle.run(io.BytesIO(pickle.dumps(defaultdict(list, a=[1]))))
 
 
 def test_a_pickle_that_announces_a_terabyte(tmp_path):
-    (tmp_path / "a.pkl").write_bytes(b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40) + b"x.")
-    with pytest.raises(ValueError, match="announces more"):
-        safe_pickle.read_pickle(tmp_path / "a.pkl")
+    path = tmp_path / "a.npy"
+    for code in (b"\x8e", b"\x8d", b"\x96", b"\x95"):  # bytes, text, bytearray, a frame
+        object_file(path, b"\x80\x04" + code + struct.pack("<Q", 1 << 40) + b"N.")
+        with pytest.raises(ValueError, match=r"a\.npy: it announces more"):
+            safe_pickle.read_npy(path)
+
+
+def test_a_place_that_makes_pickle_reserve_gigabytes_is_refused():
+    """The compiled reader makes room for twice as many remembered values as the largest number."""
+    with pytest.raises(ValueError, match="remembers value 4,000,000,000 of 2: it is damaged"):
+        safe_pickle.run(program(b"Nr" + struct.pack("<I", 4_000_000_000)))
+
+
+def test_memory_stays_in_proportion_to_the_file():
+    """Of all spoilt pickles, none takes more than a few times its own size."""
+    table = {"S1": {"Eating": [np.ones((2, 17, 2), np.float32)] * 4, "n": [1, 2.5, None, "a"]}}
+    tracemalloc.start()
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        content = bytearray(pickle.dumps(table, int(rng.integers(2, 6))))
+        for place in rng.integers(len(content), size=int(rng.integers(1, 20))):
+            content[place] = int(rng.choice([0x7F, 0xFF, rng.integers(256)]))
+        try:
+            safe_pickle.run(io.BytesIO(bytes(content)))
+        except ValueError:
+            pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6, f"{peak:,} bytes"
 
 
 def test_an_array_that_announces_a_terabyte(tmp_path):
@@ -209,13 +355,21 @@ def test_two_fields_of_one_name(tmp_path):
         safe_pickle.read_npz(tmp_path / "a.npz", ["x"])
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"<!DOCTYPE html>", b"version https://git-lfs", b"PK\3\4"]
-)
+@pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html>", b"version 1", b"PK\3\4"])
 def test_what_is_no_archive_is_named(tmp_path, content):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(ValueError, match=r"a\.npz cannot be read .*copy or make it again"):
         safe_pickle.read_npz(tmp_path / "a.npz", ["x"])
+
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n"
+
+
+def test_a_pointer_in_place_of_the_file_says_how_to_fetch_it(tmp_path):
+    for name, read in (("a.npz", safe_pickle.fields_of), ("a.npy", safe_pickle.read_npy)):
+        (tmp_path / name).write_bytes(LFS_POINTER)
+        with pytest.raises(ValueError, match=rf"{name} is not the file but .*; run `git lfs pull`"):
+            read(tmp_path / name)
 
 
 def test_missing_file_and_dead_link_are_named(tmp_path):

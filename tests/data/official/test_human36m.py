@@ -156,7 +156,7 @@ def test_mmpose_detections_beside_and_rows_in_any_order(tmp_path):
         order = rng.permutation(len(fields["imgname"]))
         np.savez(path, **{name: array[order] for name, array in fields.items()})
         np.save(base / "joint_2d_det_files" / f"cpn_{split}.npy", fields["part"][order] + [2, 0, 0])
-    found = human36m._mmpose_takes(tmp_path, "cpn")
+    found = list(human36m._mmpose_takes(tmp_path, "cpn"))
     assert found[0].fps == 10
     for s in found:
         shifted = truth.pixels[s.subject, s.action] + [2, 0]
@@ -252,6 +252,57 @@ def test_normalised_detections_are_refused(copy):
         human36m.load_views(copy)
 
 
+def test_the_remedy_for_joints_of_another_network_is_another_file(copy):
+    spoil(copy, lambda t: t["metadata"].update(layout_name="coco", keypoints_symmetry=[[1], [2]]))
+    wanted = "take data_2d_h36m_cpn_ft_h36m_dbb.npz or data_2d_h36m_gt.npz of VideoPose3D"
+    with pytest.raises(ValueError, match=f"layout 'coco'.*COCO network's are others.; {wanted}$"):
+        human36m.load_views(copy)
+    ((what, remedy),) = human36m.check(copy).problems
+    assert "layout 'coco'" in what and remedy == wanted
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ("3d-baseline", r"h36m/S1/MyPoses is 3d-baseline's form .*--from-archive h36m\.zip"),
+        (
+            "motionbert",
+            r"h36m_sh_conf_cam_source_final\.pkl is MotionBERT's form.*; write joint_2d",
+        ),
+        ("custom", r"data_2d_custom_mine\.npz is VideoPose3D's form of one's own.*COCO's.*; take"),
+        ("cameras", r"camera-parameters\.json has camera parameters.*published numbers are used"),
+    ],
+)
+def test_other_forms_are_named_with_what_to_do(tmp_path, form, message):
+    fixtures_3d.write_other_human36m(tmp_path, form)
+    with pytest.raises(FileNotFoundError, match=message) as problem:
+        human36m.load_views(tmp_path)
+    assert "\n" not in str(problem.value)
+    report = human36m.check(tmp_path)
+    assert len(report.problems) == 1 and report.status == 1
+    assert ": ".join(["", "; ".join(report.problems[0])]) in str(problem.value)
+
+
+def test_other_forms_beside_the_official_files_are_a_note(copy):
+    fixtures_3d.write_other_human36m(copy, "cameras")
+    report = human36m.check(copy)
+    assert not report.problems and any("camera-parameters.json" in note for note in report.notes)
+    assert human36m.load_views(copy)
+
+
+def test_sixteen_joints_of_an_hourglass_are_named(copy):
+    fixtures_3d.write_other_human36m(copy, "hourglass")
+    with pytest.raises(ValueError, match=r"sh_pt_mpii\.npz: .* 16 joints.* Spine and Nose; take"):
+        human36m.load_views(copy, "sh_pt_mpii")
+
+
+def test_a_pointer_of_git_lfs_says_how_to_fetch_the_file(copy):
+    (copy / PATH_CPN).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(ValueError, match=f"{PATH_CPN} is not the file but .*; run `git lfs pull`"):
+        human36m.load_views(copy)
+    assert "-> run `git lfs pull`" in str(human36m.check(copy))
+
+
 def test_missing_file_dead_link_and_names_that_differ_in_case(copy):
     with pytest.raises(FileNotFoundError, match="has no data_2d_h36m_detectron"):
         human36m.load_views(copy, "detectron")
@@ -309,6 +360,45 @@ def test_full_size_is_the_official_size():
     groups = ("S1",), human36m.TRAIN_SUBJECTS[1:], human36m.TEST_SUBJECTS
     pictures = [4 * sum(sizes[s] for s in group) for group in groups]
     assert pictures == list(human36m.OFFICIAL_PICTURES.values())
+
+
+def test_check_goes_on_after_a_gap_and_lists_all(copy):
+    def in_3d(tables):
+        for take in ("Eating", "Eating 1", "Smoking", "Smoking 1"):
+            del tables["positions_3d"]["S1"][take]
+        takes = tables["positions_3d"]["S5"]
+        takes["Photo 1"] = takes["Photo 1"] + np.float32([1, 0, 0])  # a metre aside
+
+    spoil(copy, in_3d, PATH_3D)
+    spoil(copy, lambda t: t["positions_2d"]["S9"].pop("Photo"), PATH_GT)
+    spoil(copy, lambda t: t["positions_2d"].pop("S11"), PATH_GT)
+    (copy / PATH_CPN).unlink()
+    report = human36m.check(copy)
+    assert report.missing == ["gt: S1 lacks Eating, Smoking", "gt: S11 lacks all 15 actions"]
+    told = [what for what, _ in report.problems]
+    assert len(told) == 3
+    assert "positions_2d lacks S11" in told[0] and "of S9 lacks Photo, which" in told[1]
+    assert "S5/Photo 1" in told[2]
+    of = dict((what, found) for what, found, _ in report.counts)
+    assert of["gt, pictures of S1"] == 26 * 3 * 4
+    assert of["gt, pictures of S5 to S8"] == (4 * 30 - 1) * 3 * 4
+    assert of["gt, pictures of S9 and S11"] == 29 * 3 * 4
+    with pytest.raises(ValueError):
+        human36m.load_views(copy, "gt")
+
+
+def test_check_of_mmposes_form_goes_on_too(tmp_path):
+    fixtures_3d.write_human36m_mmpose(tmp_path, frames=2)
+    path = tmp_path / "annotation_body3d" / "fps50" / "h36m_train.npz"
+    fields = safe_pickle.read_npz(path, safe_pickle.fields_of(path))
+    keep = ~np.char.startswith(fields["imgname"], "S5/S5_Eating")
+    keep &= ~np.char.startswith(fields["imgname"], "S6/S6_Photo_1.54138969")
+    np.savez(path, **{name: array[keep] for name, array in fields.items()})
+    report = human36m.check(tmp_path)
+    assert report.missing == ["gt: S5 lacks Eating"]
+    ((what, _),) = report.problems
+    assert "S6/Photo 1 lacks camera 54138969" in what
+    assert ("gt, pictures of S5 to S8", (4 * 30 - 3) * 2 * 4, 1_311_376) in report.counts
 
 
 def test_check_says_what_is_missing_and_wrong(copy, tmp_path):

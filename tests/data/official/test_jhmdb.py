@@ -362,6 +362,40 @@ def test_check_tells_many_alike_in_few_words(copy):
     assert len(report.problems) == 9 and "more files are wrong" in report.problems[-1][0]
 
 
+def test_check_tells_each_fault_once(copy, clips, monkeypatch):
+    """The clip is in all three splits, and its picture is missing once."""
+    (copy / "Rename_Images" / clips[0].action / clips[0].name / "00002.png").unlink()
+    read, tried = jhmdb.read_clip, []
+    monkeypatch.setattr(jhmdb, "read_clip", lambda f, e: tried.append(e.name) or read(f, e))
+    report = jhmdb.check(copy)
+    assert len(tried) == len(set(tried)) == 36, "nor is a clip read three times"
+    assert len(report.problems) == 1 and "lacks 00002.png" in report.problems[0][0]
+    assert ("clips", 35, 316) in report.counts
+
+
+@pytest.mark.parametrize("name", jhmdb.ARCHIVES)
+def test_check_names_the_archive_of_a_missing_folder(copy, name):
+    shutil.rmtree(copy / name)
+    problems = jhmdb.check(copy).problems
+    assert len(problems) == 1 and f"unpack {jhmdb.ARCHIVES[name]} there" in problems[0][1]
+
+
+@pytest.mark.parametrize("name", ["Rename_Images", "joint_positions", "puppet_mask"])
+def test_check_names_the_archive_of_a_missing_action(copy, name):
+    shutil.rmtree(copy / name / "golf")
+    problems = jhmdb.check(copy).problems
+    assert problems and all("golf" in what for what, _ in problems)
+    assert all(f"unpack {jhmdb.ARCHIVES[name]} there" in remedy for _, remedy in problems)
+
+
+def test_boxes_of_actions_are_named_and_not_taken_for_joints(tmp_path):
+    fixtures_2d.write_jhmdb_gt(tmp_path / "JHMDB-GT.pkl")
+    message = "JHMDB-GT.pkl has the boxes of actions .* and no joints.*; unpack sub_splits.zip"
+    with pytest.raises(FileNotFoundError, match=message):
+        jhmdb.load_clips(tmp_path)
+    assert "JHMDB-GT.pkl has the boxes" in str(jhmdb.check(tmp_path))
+
+
 def test_check_of_mmposes_form(coco):
     report = jhmdb.check(coco)
     assert "annotations of mmpose, split 3" in report.found and len(report.samples) == 8

@@ -288,3 +288,41 @@ def test_check_goes_on_after_a_fault(copy):
     assert len(report.found) == 1 and len(report.problems) == 1
     assert len(report.missing) == 15 + 5
     assert "official archive" in report.problems[0][1]
+
+
+def test_check_of_a_wrong_folder_is_one_line_and_what_is_there(tmp_path):
+    for name in ("Videos", "readme.txt", *"abcdefgh"):
+        (tmp_path / name).mkdir()
+    report = mpi_inf_3dhp.check(tmp_path)
+    ((what, remedy),) = report.problems
+    assert not report.missing and report.status == 1
+    assert "has no S1 to S8 and no TS1 to TS6, but Videos, a, b, c" in what
+    assert what.endswith("and 2 more") and "folder that holds S1" in remedy
+    with pytest.raises(FileNotFoundError, match="has no S1 to S8 and no TS1 to TS6, but Videos"):
+        mpi_inf_3dhp.load_views(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ("p-stmo", r"data_test_3dhp\.npz is P-STMO's form, which does not say .*; ask whoever"),
+        ("poseaug", r"test_3dhp\.npz is PoseAug's form, which does not say .*; ask whoever"),
+        ("mmpose", r"annotations/mpi_inf_3dhp_train\.npz is MMPose's form, .*; ask whoever"),
+    ],
+)
+def test_forms_of_unknown_units_are_named_and_not_guessed(tmp_path, form, message):
+    fixtures_3d.write_other_mpi_inf_3dhp(tmp_path, form)
+    with pytest.raises(FileNotFoundError, match=message):
+        mpi_inf_3dhp.load_views(tmp_path)
+    report = mpi_inf_3dhp.check(tmp_path)
+    assert len(report.problems) == 1 and "metric or universal" in report.problems[0][1]
+
+
+@pytest.mark.parametrize(
+    "name", ["S1/Seq1/annot.mat", "S1/Seq1/camera.calibration", "TS1/annot_data.mat"]
+)
+def test_a_pointer_of_git_lfs_says_how_to_fetch_the_file(copy, name):
+    (copy / name).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    report = mpi_inf_3dhp.check(copy)
+    ((what, remedy),) = report.problems
+    assert f"{name} is not the file but a pointer" in what and remedy.startswith("run `git lfs pu")

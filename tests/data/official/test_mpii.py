@@ -40,7 +40,14 @@ def original(stills, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(params=["converted", "original"])
+@pytest.fixture(scope="module")
+def pytorch_pose(stills, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pytorch_pose")
+    fixtures_2d.write_mpii_pytorch_pose(folder, *stills)
+    return folder
+
+
+@pytest.fixture(params=["converted", "original", "pytorch_pose"])
 def copy(request, tmp_path):
     shutil.copytree(request.getfixturevalue(request.param), tmp_path / request.param)
     return tmp_path / request.param
@@ -76,6 +83,53 @@ def test_the_converted_form_lost_what_can_be_seen(converted, stills):
     for found, written in zip(mpii.load_stills(converted), stills, strict=True):
         assert_same(found, replace(written, visible=written.annotated))
         assert (found.visible != written.visible).any()
+
+
+def test_pytorch_poses_form_keeps_what_can_be_seen(pytorch_pose, stills):
+    for found, written in zip(mpii.load_stills(pytorch_pose), stills, strict=True):
+        assert_same(found, written)
+
+
+def test_a_real_entry_of_pytorch_poses_form(tmp_path):
+    """The third person of the file: joints 0, 1, 4, 5 nobody labelled, 7 and 12 are hidden."""
+    joints = [
+        [0, 0, 0], [0, 0, 0], [806, 543, 1], [720, 593, 1], [0, 0, 0], [0, 0, 0], [763, 568, 1],
+        [683, 290, 0], [682, 256, 1], [676, 68, 1], [563, 296, 1], [555, 410, 1], [647, 281, 0],
+        [719, 299, 1], [711, 516, 1], [545, 466, 1],
+    ]  # fmt: skip
+    entry = {
+        "dataset": "MPI", "isValidation": 0.0, "img_paths": "015599452.jpg", "img_width": 1280.0,
+        "img_height": 720.0, "objpos": [619.0, 329.0], "joint_self": joints,
+        "scale_provided": 5.641, "annolist_index": 6.0, "people_index": 1.0,
+    }  # fmt: skip
+    (tmp_path / "a.json").write_text(json.dumps([entry]))
+    ((name, found, labelled, visible, box),), valid = mpii.read_pytorch_pose(tmp_path / "a.json")
+    assert name == "015599452.jpg" and valid == []
+    assert np.flatnonzero(~labelled).tolist() == [0, 1, 4, 5]
+    assert np.flatnonzero(labelled & ~visible).tolist() == [7, 12]
+    assert found[2].tolist() == [805, 542], "counted from 0"
+    np.testing.assert_array_equal(box, mpii.person_box(np.array([618.0, 328.0]), 5.641))
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"isValidation": 2.0}, "isValidation must be 0 or 1, got 2"),
+        ({"isValidation": None}, "isValidation is missing"),
+        ({"joint_self": [[1, 2, 1]] * 15}, "joint_self must be 16 x 3 numbers"),
+        ({"joint_self": [[1, 2, 2]] * 16}, "joint_self must have 0 or 1 in its third column"),
+        ({"objpos": [1]}, "objpos must be 2 numbers"),
+        ({"scale_provided": []}, "scale_provided must be a number"),
+        ({"scale_provided": 0.0}, "scale must be a person's height in 200 px, got 0"),
+        ({"img_paths": "a/b.jpg"}, "'a/b.jpg' is no picture's name"),
+    ],
+)
+def test_a_bad_person_of_pytorch_poses_form(pytorch_pose, tmp_path, fields, problem):
+    people = json.loads((pytorch_pose / "annot" / mpii.PYTORCH_POSE).read_text())
+    people[1] = {k: v for k, v in (people[1] | fields).items() if v is not None}
+    (tmp_path / "a.json").write_text(json.dumps(people))
+    with pytest.raises(ValueError, match=f"a.json: person 1: {problem}; take the annotations"):
+        mpii.read_pytorch_pose(tmp_path / "a.json")
 
 
 def test_the_other_names_of_the_converted_form(converted, stills, tmp_path):
@@ -150,16 +204,18 @@ def test_an_absent_is_visible(tmp_path):
 @pytest.mark.parametrize("field", ["scale", "objpos", "annopoints"])
 def test_people_without_place_or_joints_are_left_out(tmp_path, field):
     people = [person(), {k: v for k, v in person().items() if k != field}]
-    train, valid, left_out = mpii.read_original(write_release(tmp_path, one_picture(*people)))
+    found = mpii.read_original(write_release(tmp_path, one_picture(*people)))
+    train, valid, left_out, _ = found
     assert len(train) + len(valid) == 1 and left_out == 1
     alone = write_release(tmp_path, one_picture(people[1]))
-    assert mpii.read_original(alone) == ([], [], 1)
+    assert mpii.read_original(alone) == ([], [], 1, 1)
 
 
 def test_pictures_of_the_test_set_train_nobody(tmp_path):
     pictures = one_picture(person()) + one_picture(person())
     path = write_release(tmp_path, pictures, np.uint8([[1, 0]]))
-    train, valid, _ = mpii.read_original(path)
+    train, valid, _, pictures = mpii.read_original(path)
+    assert pictures == 2
     assert len(train) + len(valid) == 1
 
 
@@ -239,6 +295,17 @@ def test_missing_pictures_are_named(copy):
         mpii.load_stills(copy)
 
 
+def test_people_who_are_trained_on_and_tested_on_are_noticed(converted, tmp_path):
+    shutil.copytree(converted, tmp_path, dirs_exist_ok=True)
+    shutil.copy(tmp_path / "annot" / "valid.json", tmp_path / "annot" / "train.json")
+    message = "training and validation share 3 pictures, such as 010000004.jpg.*; take both"
+    with pytest.raises(ValueError, match=message):
+        mpii.load_stills(tmp_path)
+    report = mpii.check(tmp_path)
+    assert len(report.problems) == 1 and "share 3 pictures" in report.problems[0][0]
+    assert ("people, train", 6, 22246) in report.counts, "the counts are told all the same"
+
+
 def test_a_folder_without_annotations(tmp_path):
     with pytest.raises(FileNotFoundError, match="neither annot/train.json .* nor mpii_human_pose"):
         mpii.load_stills(tmp_path)
@@ -254,7 +321,22 @@ def test_a_folder_without_annotations(tmp_path):
 def test_check_counts_and_draws(copy):
     report = mpii.check(copy)
     assert "people, valid: 6 (official: 2,958)" in str(report) and not report.problems
+    assert report.status == 1
     assert len(report.samples) == 8 and report.samples[0][1].shape == (180, 240, 3)
+
+
+def test_check_counts_pictures_where_nobody_is_held_out(stills, tmp_path):
+    """Without detections.mat no number of people is official, but that of all pictures is."""
+    fixtures_2d.write_mpii_mat(tmp_path, *stills, detections=False)
+    report = mpii.check(tmp_path)
+    assert report.counts == [("pictures in annolist", 9, 24_987)] and report.status == 1
+
+
+@pytest.mark.parametrize("form", ["original", "converted", "pytorch_pose"])
+def test_check_of_the_official_counts_is_content(form, request, monkeypatch):
+    monkeypatch.setattr(mpii, "PEOPLE", (8, 6))
+    monkeypatch.setattr(mpii, "PICTURES", 9)
+    assert mpii.check(request.getfixturevalue(form)).status == 0
 
 
 def test_check_goes_on_after_a_bad_picture(copy):

@@ -102,6 +102,41 @@ def test_void_boxes_are_those_of_the_nearest_frame(clips, tmp_path):
     assert label.mended.tolist() == [True, True, False, False, True, False]
 
 
+def test_a_thin_box_is_its_frames_own(clips, tmp_path):
+    """Somebody from the side on a bar: 3 px wide, 80 high, and the longer side is what counts."""
+    box = np.array(clips[0].box)
+    box[2] = [40, 20, 43, 100]
+    box[3] = [20, 40, 100, 41]
+    fixtures_2d.write_penn(tmp_path, [replace(clips[0], box=box)])
+    label = penn_action.read_label(tmp_path / "labels" / "0001.mat")
+    np.testing.assert_array_equal(label.box, box)
+    assert not label.mended.any()
+
+
+@pytest.mark.parametrize(
+    "void", [(40, 20, 44, 25), (40, 20, 40, 100), (40, 100, 80, 20), (0.75, 0.75, 0, 0)]
+)
+def test_a_box_without_area_or_of_no_body_is_void(clips, tmp_path, void):
+    fixtures_2d.write_penn(tmp_path, clips[:1])
+    path = tmp_path / "labels" / "0001.mat"
+    box = loadmat(path)["bbox"]
+    box[2] = void
+    spoil(path, bbox=box)
+    label = penn_action.read_label(path)
+    assert label.mended.tolist() == [False, False, True, False, False, False]
+    np.testing.assert_array_equal(label.box[2], clips[0].box[1])
+
+
+def test_two_official_labels_end_without_zlibs_final_block(tmp_path):
+    """157 frames: x alone is 16,384 bytes with its headers, one buffer of MATLAB's."""
+    clip = fixtures_2d.penn_clips(1, frames=157)[0]
+    path = tmp_path / "0001.mat"
+    fixtures_2d.write_penn_label(path, clip, clip.box.astype(float) + 1, (135, 240), np.float64)
+    assert fixtures_2d.leave_out_final_blocks(path, 16_384) == 2, "x and y"
+    label = penn_action.read_label(path)
+    np.testing.assert_array_equal(label.joints, clip.joints)
+
+
 def test_boxes_that_are_all_void_come_from_the_joints(clips, tmp_path):
     fixtures_2d.write_penn(tmp_path, clips[:1], void={"0001": range(6)})
     label = penn_action.read_label(tmp_path / "labels" / "0001.mat")

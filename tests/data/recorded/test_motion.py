@@ -10,7 +10,7 @@ from posebook.data import embedded
 from posebook.data.recorded import motion
 from posebook.geometry.skeleton import H36M
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "tools"))
 embed_motion = importlib.import_module("embed_motion")
 
 

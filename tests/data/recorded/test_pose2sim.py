@@ -11,7 +11,7 @@ from posebook.data.recorded import pose2sim
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "tools"))
 embed_pose2sim = importlib.import_module("embed_pose2sim")
 
 
