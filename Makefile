@@ -1,16 +1,19 @@
-# The book in two commands: make book, make test. Each target calls a real tool and may be run again.
+# The book in three commands: make pages (to read it), make book (to run it), make test (to check it).
+# Each target calls a real tool and may be run again.
 
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help book test results notebooks clean executed
+.PHONY: help book pages test results notebooks clean executed
+MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(firstword $(shell command -v python3.11) python3)
 PROFILE ?= laptop
 JOBS ?= 2
 
-# One thread a job: two jobs share two cores, and a number does not depend on the core count.
-export OMP_NUM_THREADS ?= 1
+# One thread a job, whatever the shell says: two jobs share two cores, and a number does not depend
+# on the core count. All else that a kernel gets stands in tools/fixed_environment.py.
+export OMP_NUM_THREADS := 1
 # Let the C library keep freed memory: a step of training wants the same again, and where memory
 # pages are dear (virtual machines) asking for them anew costs a seventh of the time.
 export MALLOC_MMAP_THRESHOLD_ ?= 33554432
@@ -18,22 +21,46 @@ export MALLOC_TRIM_THRESHOLD_ ?= 1073741824
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 INSTALLED := .venv/.installed
-NOTEBOOKS := $(wildcard notebooks/*.ipynb)
-EXECUTED := $(NOTEBOOKS:%=_build/executed/%)
+NOTEBOOKS := $(shell sed -n 's|^ *- file: \(notebooks/[^ ]*\).*|\1.ipynb|p' _toc.yml)
+EXECUTED := $(NOTEBOOKS:notebooks/%=_build/executed/%)
+# Each page that did not run through has a log.
+LOGS := $(wildcard $(NOTEBOOKS:notebooks/%.ipynb=_build/logs/%.log))
+RUNNING := tools/fixed_environment.py tools/run_page.py tools/run_notebook.py
 CODE := $(shell find posebook -name '*.py' -o -path '*/assets/*' -type f)
 NUMBERS := $(shell find book/results book/thesis -type f 2>/dev/null)
-PAGES := $(shell find book -type f) _config.yml _toc.yml
+PAGES := tools/pages.py $(NOTEBOOKS) $(shell find book -type f) _config.yml _toc.yml
+FIXED := python tools/fixed_environment.py
+RAN := --executed _build/executed --logs _build/logs
 JUPYTER_BOOK := jupyter-book build -q -W -n --keep-going --all
+BUILD = echo "== building the pages"; rm -f _build/html/.executed _build/html/.published; \
+  $(JUPYTER_BOOK) _build/source --path-output .
+# The page that make test lets fail.
+FAILING := ch03_06_training
 STRIP := nbstripout --keep-output --keep-count --keep-id --extra-keys "metadata.papermill \
   cell.metadata.papermill cell.metadata.execution metadata.language_info.version metadata.widgets"
 
 help:  ## print the targets
 	@echo "make TARGET"; grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
 
+# One make at a time: a second one in this folder is refused while the first is at work.
+ifneq ($(origin ALONE),command line)
+.NOTPARALLEL:
+book pages test notebooks clean $(INSTALLED):
+	@command -v $(PYTHON) > /dev/null || { echo "Cannot start: there is no $(PYTHON); install Python \
+	3.11, or point to it, for example  make book PYTHON=/opt/python3.11/bin/python3"; exit 1; }
+	@$(PYTHON) tools/alone.py $(MAKE) ALONE=yes $@
+else
+
 book: $(INSTALLED)  ## run every notebook on the smoke profile and build _build/html
-	@$(MAKE) -s --no-print-directory -j$(JOBS) executed
-	@$(MAKE) -s --no-print-directory _build/html/.checked
-	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
+	@python tools/pages.py check
+	@$(MAKE) -s -j$(JOBS) executed
+	@$(MAKE) -s _build/html/.executed
+	@python tools/pages.py say $(CURDIR)/_build/html $(RAN)
+
+pages: $(INSTALLED)  ## build _build/html as it is published, without running anything
+	@python tools/pages.py check
+	@$(MAKE) -s _build/html/.published
+	@echo "The book is ready, as it was published: open $(CURDIR)/_build/html/index.html"
 
 test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built book
 	@echo "== style"
@@ -41,28 +68,27 @@ test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built b
 	@echo "== unit tests"
 	pytest -q -n $(JOBS) tests --ignore tests/test_book.py
 	@echo "== notebooks: every cell still runs, tagged cells still print the same"
-	pytest -q -n $(JOBS) --dist loadscope --nbval-lax notebooks --nbval-current-env \
+	$(FIXED) pytest -q -n $(JOBS) --dist loadscope --nbval-lax notebooks --nbval-current-env \
 	  --nbval-cell-timeout 120 --nbval-sanitize-with tests/nbval_sanitize.cfg
-	@echo "== the book, as published"
+	@echo "== the book, as published; $(FAILING) fails on purpose, with a second for a cell"
 	rm -rf _build/test
-	$(JUPYTER_BOOK) . --path-output _build/test
-	pytest -q tests/test_book.py --book _build/test/_build/html
+	python tools/run_page.py --cell-seconds 1 notebooks/$(FAILING).ipynb \
+	  _build/test/executed/$(FAILING).ipynb _build/test/logs/$(FAILING).log || true
+	python tools/pages.py collect _build/test/source --logs _build/test/logs
+	$(JUPYTER_BOOK) _build/test/source --path-output _build/test
+	pytest -q tests/test_book.py --book _build/test/_build/html --failed $(FAILING)
 	@echo "All checks passed."
 
-results: $(INSTALLED)  ## recompute the published numbers: make results PROFILE=laptop (or gpu)
-	python tools/run_results.py --profile $(PROFILE) --jobs $(JOBS)
-
 notebooks: $(INSTALLED)  ## run the paired notebooks in place, text half first; keep the outputs
+	@python tools/halves.py notebooks
 	touch notebooks/*.md
-	ls notebooks/*.md | xargs -P $(JOBS) -n 1 jupytext --sync --execute -q
+	ls notebooks/*.md | $(FIXED) xargs -P $(JOBS) -n 1 jupytext --sync --execute -q
 	$(STRIP) notebooks/*.ipynb
 
 clean:  ## remove what was built; keeps .venv, runs and published results
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis
 
-$(INSTALLED): pyproject.toml constraints.txt
-	@command -v $(PYTHON) > /dev/null || { echo "Cannot start: there is no $(PYTHON); install Python \
-	3.11, or point to it, for example  make book PYTHON=/opt/python3.11/bin/python3"; exit 1; }
+$(INSTALLED):
 	@$(PYTHON) tools/preflight.py
 	@echo "== installing into .venv (about five minutes the first time)"
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
@@ -73,15 +99,27 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 executed: $(EXECUTED)
 
-_build/executed/notebooks/%.ipynb: notebooks/%.ipynb $(CODE) $(NUMBERS)
-	@mkdir -p _build/running $(@D); echo "== running $<"
-	@papermill --no-progress-bar --log-level WARNING --cwd notebooks $< _build/running/$*.ipynb
-	@$(STRIP) _build/running/$*.ipynb  # also of widgets' states, whose scripts come from the network
-	@mv _build/running/$*.ipynb $@
+# A page that does not run through leaves its log instead, and is tried again next time.
+_build/executed/%.ipynb: notebooks/%.ipynb $(RUNNING) $(CODE) $(NUMBERS)
+	@mkdir -p $(@D); rm -f $@; echo "== running $<"
+	@python tools/run_page.py $< _build/running/$*.ipynb _build/logs/$*.log || exit 0; \
+	$(STRIP) _build/running/$*.ipynb; mv _build/running/$*.ipynb $@  # widgets' scripts need a network
 
-_build/html/.checked: $(EXECUTED) $(PAGES)
-	@echo "== building the pages"
-	rm -rf _build/executed/book && cp -r book _config.yml _toc.yml _build/executed/
-	$(JUPYTER_BOOK) _build/executed --path-output .
-	pytest -q tests/test_book.py --book _build/html
+_build/html/.executed: $(wildcard _build/executed/*.ipynb) $(LOGS) $(PAGES)
+	@python tools/pages.py collect _build/source $(RAN)
+	$(BUILD)
+	pytest -q tests/test_book.py --book _build/html --failed "$(basename $(notdir $(LOGS)))"
 	@touch $@
+
+_build/html/.published: $(PAGES)
+	@python tools/pages.py collect _build/source
+	$(BUILD)
+	@touch $@
+
+endif
+
+$(INSTALLED): pyproject.toml constraints.txt
+
+# Outside the lock above: it takes hours, and has one of its own.
+results: $(INSTALLED)  ## recompute the published numbers: make results PROFILE=laptop (or gpu)
+	python tools/run_results.py --profile $(PROFILE) --jobs $(JOBS)

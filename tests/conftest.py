@@ -11,6 +11,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--book", help="folder of the built book that test_book.py checks")
+    parser.addoption(
+        "--failed", default="", help="names of the book's notebooks that must bear the box"
+    )
 
 
 @pytest.fixture
@@ -19,8 +22,9 @@ def root() -> Path:
 
 
 @pytest.fixture
-def load_tool():
+def load_tool(monkeypatch):
     """Import a script of tools/, which is a folder of scripts and no package."""
+    monkeypatch.syspath_prepend(ROOT / "tools")  # where they find each other
 
     def load(name: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")

@@ -66,6 +66,21 @@ def test_page_is_built(html, page):
     assert (html / f"{page}.html").is_file()
 
 
+def test_only_the_pages_that_failed_say_that_they_are_shown_as_published(html, pytestconfig):
+    boxes = {
+        page: parse(html / f"{page}.html").select("article section > .as-published")
+        for page in pages()
+    }
+    failed = pytestconfig.getoption("failed").split()
+    assert {page: len(found) for page, found in boxes.items() if found} == {
+        f"notebooks/{name}": 1 for name in failed
+    }
+    for name in failed:
+        [box] = boxes[f"notebooks/{name}"]
+        assert f"logs/{name}.log" in box.text
+        assert box.find_previous_sibling().name == "h1", "the box stands under the title"
+
+
 def test_book_opens_at_its_first_page(html):
     assert f"url={pages()[0]}.html" in (html / "index.html").read_text(encoding="utf-8")
 

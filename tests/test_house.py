@@ -76,8 +76,9 @@ def preflight(load_tool):
     return load_tool("preflight")
 
 
-def test_preflight_is_readable_to_an_old_python(root):
-    source = (root / "tools" / "preflight.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["alone", "preflight"])
+def test_what_comes_before_the_installation_is_readable_to_an_old_python(root, name):
+    source = (root / "tools" / f"{name}.py").read_text(encoding="utf-8")
     ast.parse(source, feature_version=(3, 6))
     assert not [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.JoinedStr)]
 

@@ -2,7 +2,8 @@
 
     python tools/run_notebook.py NOTEBOOK OUTPUT -p name value -p name value
 
-Papermill only warns about an unknown name ("sead") and then trains the defaults for hours.
+Papermill only warns about an unknown name ("sead") and then trains the defaults for hours. The
+kernel gets the environment of tools/fixed_environment.py.
 """
 
 import argparse
@@ -10,9 +11,12 @@ import ast
 import difflib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import papermill
+from fixed_environment import fixed
 
 
 def read_value(name: str, text: str, default: str) -> object:
@@ -60,17 +64,47 @@ def read_parameters(notebook: Path, pairs: list[tuple[str, str]]) -> dict[str, o
     return parameters
 
 
-def run(notebook: Path, output: Path, parameters: dict[str, object]) -> None:
-    """Execute it here, as papermill does; `output` appears only once the run has succeeded."""
+def run(
+    notebook: Path,
+    output: Path,
+    parameters: dict[str, object],
+    folder: Path | None = None,
+    cell_seconds: int | None = None,
+) -> None:
+    """Execute it as papermill does; `output` appears only once the run has succeeded.
+
+    Args:
+        folder: where the kernel runs; here, if None.
+        cell_seconds: what one cell may take; any time, if None.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_suffix(".unfinished.ipynb")
-    papermill.execute_notebook(
-        str(notebook),
-        str(unfinished),
-        parameters=parameters,
-        progress_bar=False,
-    )
+    with kernel_environment():
+        papermill.execute_notebook(
+            str(notebook),
+            str(unfinished),
+            parameters=parameters,
+            progress_bar=False,
+            cwd=folder and str(folder),
+            execution_timeout=cell_seconds,
+        )
     os.replace(unfinished, output)
+
+
+@contextmanager
+def kernel_environment() -> Iterator[None]:
+    """Meanwhile this process has the environment that its kernels inherit."""
+    before = dict(os.environ)
+
+    def become(environment):
+        os.environ.clear()
+        os.environ.update(environment)
+
+    become(fixed(before))
+    try:
+        yield
+    finally:
+        become(before)
 
 
 def main() -> None:
