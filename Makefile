@@ -43,7 +43,7 @@ test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built b
 	@echo "== notebooks: every cell still runs, tagged cells still print the same"
 	pytest -q -n $(JOBS) --dist loadscope --nbval-lax notebooks --nbval-current-env \
 	  --nbval-cell-timeout 120 --nbval-sanitize-with tests/nbval_sanitize.cfg
-	python tools/weather.py --training --settings compatible --threads 1 --seeds 1
+	python tools/weather.py --training --settings compatible --threads 1 --seeds 1 > /dev/null
 	@echo "== the book, as published"
 	rm -rf _build/test
 	$(JUPYTER_BOOK) . --path-output _build/test

@@ -30,7 +30,9 @@ import time
 from pathlib import Path
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-SETTINGS = {  # of MKL and of PyTorch's own kernels; they read them once, when they are loaded
+# Of MKL and of PyTorch's own kernels, which read them once, when they are loaded. What runs on a
+# processor of another kind does not know them: there all settings are the native one.
+SETTINGS = {
     "native": {},
     "compatible": {"MKL_CBWR": "COMPATIBLE"},
     "avx2": {"MKL_CBWR": "AVX2"},
