@@ -279,10 +279,10 @@ def main() -> None:
                     runs.append(run)
                     print(f"{run['page']}, {column}, seed {run['seed']}: "
                           f"{run['failure'] or 'held'} ({run['seconds']:.0f} s)", file=sys.stderr)
+                    if arguments.out:  # all that there is, should somebody lose patience
+                        arguments.out.write_text(report(runs, columns))
             if worker.returncode:
                 sys.exit(f"The process for {column} ended with status {worker.returncode}.")
-            if arguments.out:
-                arguments.out.write_text(report(runs, columns))
     print(report(runs, columns), end="")
     sys.exit(any(run["failure"] for run in runs))
 
