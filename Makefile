@@ -70,6 +70,8 @@ test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built b
 	@echo "== notebooks: every cell still runs, tagged cells still print the same"
 	$(FIXED) pytest -q -n $(JOBS) --dist loadscope --nbval-lax notebooks --nbval-current-env \
 	  --nbval-cell-timeout 120 --nbval-sanitize-with tests/nbval_sanitize.cfg
+	@echo "== the pages that train, once more in another arithmetic"
+	python tools/weather.py --training --settings compatible --threads 1 --seeds 1 > /dev/null
 	@echo "== the book, as published; $(FAILING) fails on purpose, with a second for a cell"
 	rm -rf _build/test
 	python tools/run_page.py --cell-seconds 1 notebooks/$(FAILING).ipynb \
