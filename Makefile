@@ -10,6 +10,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(firstword $(shell command -v python3.11) python3)
 PROFILE ?= laptop
 JOBS ?= 2
+COMMA := ,
 
 # One thread a job, whatever the shell says: two jobs share two cores, and a number does not depend
 # on the core count. All else that a kernel gets stands in tools/fixed_environment.py.
@@ -123,5 +124,7 @@ endif
 $(INSTALLED): pyproject.toml constraints.txt
 
 # Outside the lock above: it takes hours, and has one of its own.
-results: $(INSTALLED)  ## recompute the published numbers: make results PROFILE=laptop (or gpu)
-	python tools/run_results.py --profile $(PROFILE) --jobs $(JOBS)
+# TABLE=3.1, FIGURE=2.9 or ROW=table-3.1/reproj (several with commas) ask for a part.
+results: $(INSTALLED)  ## recompute the published numbers: PROFILE=laptop (or gpu), TABLE=3.1 for a part
+	@python -m posebook results $(TABLE:%=table-%) $(FIGURE:%=figure-%) $(subst $(COMMA), ,$(ROW)) \
+	  --profile $(PROFILE) --jobs $(JOBS) $(SEEDS:%=--seeds %)

@@ -23,7 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return wanted.command(wanted) or 0
     except (ValueError, OSError, RuntimeError) as problem:
-        print(f"Cannot {wanted.name}: {str(problem).rstrip('.')}.", file=sys.stderr)
+        said = str(problem).rstrip(".")
+        print(f"Cannot {wanted.doing}: {said}{'' if said.endswith('?') else '.'}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped; the same command goes on where it was.", file=sys.stderr)
@@ -35,11 +36,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m posebook", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, function, text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=function.__doc__)
-        command.set_defaults(command=function)
+        command.set_defaults(command=function, doing={"results": "compute results"}.get(name, name))
         return command
 
     def add_names(command: argparse.ArgumentParser) -> None:

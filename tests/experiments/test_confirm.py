@@ -1,0 +1,234 @@
+"""A number is as good as new if today's code gives its first steps again, and only then."""
+
+import copy
+import math
+
+import pytest
+
+from posebook import lifting, results
+from posebook.experiments import catalogue, confirm
+from posebook.results.checks import MOVED, REPRODUCED, digest_of, read_checks
+
+DIGEST = "sha256:" + "0" * 64
+STAGE = {
+    "name": "training", "weights": "sha256:a", "batches": "sha256:b",
+    "loss": [0.5, 0.25, 0.125], "gradient_norm": [1.0, 0.5, 0.25],
+}  # fmt: skip
+TRACE = {
+    "row": "table-3.1/trans-reproj", "profile": "smoke", "seed": 0, "steps": 3, "device": "cpu",
+    "data_digest": DIGEST,
+    "stages": [{**STAGE, "name": "pre-training"}, STAGE],
+    "metrics": {"mpjpe_mm": 59.0, "pck3d_150": 80.0},
+}  # fmt: skip
+
+
+def changed(value, *where):
+    new = copy.deepcopy(TRACE)
+    inner = new
+    for name in where[:-1]:
+        inner = inner[name]
+    inner[where[-1]] = value
+    return new
+
+
+# ---------------------------------------------------------------- comparing two traces
+
+
+def test_equal_traces_differ_in_nothing_and_a_new_metric_is_no_difference():
+    assert confirm.compare(TRACE, copy.deepcopy(TRACE)) == ("", 0.0)
+    new = changed({**TRACE["metrics"], "auc3d": 30.0}, "metrics")
+    assert confirm.compare(TRACE, new) == ("", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        (("row",), "table-3.1/reproj", "of row table-3.1/trans-reproj, not table-3.1/reproj"),
+        (("seed",), 1, "of seed 0, not 1"),
+        (("steps",), 2, "of steps 3, not 2"),
+        (("data_digest",), "sha256:c", "the data"),
+        (("stages", 1, "name"), "clips", "the stages of training"),
+        (("stages",), [STAGE], "the stages of training"),
+        (("stages", 0, "weights"), "sha256:c", "the weights of pre-training"),
+        (("stages", 0, "batches"), "sha256:c", "the batches of pre-training"),
+        (("stages", 1, "batches"), "sha256:c", "the batches of training"),
+        (("stages", 1, "loss", 2), 0.1251, "the loss at step 2 of training"),
+        (("stages", 0, "gradient_norm", 1), 0.501, "the gradient norm at step 1 of pre-training"),
+        (("metrics", "mpjpe_mm"), 59.2, "mpjpe_mm, 59 before and 59.2 now"),
+        (("metrics", "pck3d_150"), 80.3, "pck3d_150, 80 before and 80.3 now"),
+        (("metrics",), {"mpjpe_mm": 59.0}, "the metric pck3d_150, which is gone"),
+    ],
+)
+def test_what_has_moved_is_said(where, value, said):
+    why, off = confirm.compare(TRACE, changed(value, *where))
+    assert said in why and off > 0
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("stages", 1, "loss", 2), 0.125 * (1 + 5e-6)),
+        (("stages", 1, "gradient_norm", 2), 0.25 * (1 + 5e-5)),
+        (("stages", 1, "weights"), "sha256:c"),  # after a stage, rounding is in the weights
+        (("metrics", "mpjpe_mm"), 59.05),
+        (("metrics", "pck3d_150"), 80.15),
+    ],
+)
+def test_the_rounding_of_other_processors_is_no_difference(where, value):
+    why, off = confirm.compare(TRACE, changed(value, *where))
+    assert why == "" and off < 2e-3
+
+
+def test_the_tolerance_can_be_narrower_and_the_largest_difference_is_told():
+    new = changed(0.125 * (1 + 5e-6), "stages", 1, "loss", 2)
+    assert confirm.compare(TRACE, new)[1] == pytest.approx(5e-6, rel=1e-3)
+    assert confirm.compare(TRACE, new, loss=1e-6)[0] == "the loss at step 2 of training"
+
+
+@pytest.mark.parametrize("at", [("stages", 1, "loss", 0), ("metrics", "mpjpe_mm")])
+def test_what_is_no_number_any_more_has_moved(at):
+    assert confirm.compare(TRACE, changed(math.nan, *at))[0]
+
+
+# ---------------------------------------------------------------- checks of records
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    """A published record with a trace that today's code has made; returns its file."""
+    monkeypatch.setenv("POSEBOOK_RESULTS", str(tmp_path))
+    row = catalogue.find("table-3.1/reproj")
+    [(_, _, trace)] = confirm.traces("smoke", [(row, 0)])
+    size, variant = catalogue.settings("lifting", "smoke", "reproj")
+    return results.write_result(tmp_path, {
+        "experiment": "table-3.1", "variant": "reproj", "dataset": "embedded-views",
+        "profile": "smoke", "seed": 0, "metrics": {"mpjpe_mm": 59.0}, "steps": 1,
+        "parameters": {**vars(variant), "width": size.width, "steps": size.steps},
+        "data_digest": trace["data_digest"], "device": "cpu", "wall_seconds": 1.0, "trace": trace,
+    })  # fmt: skip
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Traces made in this process, so that a test can change the code behind them."""
+
+    class Pool:
+        def __init__(self, *args):
+            pass
+
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = lambda self, *args: None  # noqa: E731
+
+        def submit(self, function, *args):
+            class Done:
+                result = staticmethod(lambda: function(*args))
+
+            return Done
+
+    monkeypatch.setattr(confirm, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(confirm, "as_completed", list)
+
+
+def test_a_row_that_is_reproduced_says_so_and_its_record_is_not_touched(record, here, capsys):
+    before = record.read_bytes()
+    assert confirm.confirm_all(["table-3.1/reproj"], "smoke") == 0
+    said = capsys.readouterr().out
+    assert "1 of 1 published runs reproduced, 1 of them to the last bit; 0 moved." in said
+    [(name, check)] = read_checks(record.parents[1]).items()
+    assert name == "table-3.1/reproj--seed0" and check.record == digest_of(record)
+    assert (check.verdict, check.difference, check.why) == (REPRODUCED, 0.0, "")
+    assert check.commit == results.commit() and record.read_bytes() == before
+    frame = results.read_results("smoke", "table-3.1")
+    assert frame["state"].tolist() == [results.commit()]
+
+
+def test_a_row_that_differs_has_moved_and_says_where(record, here, capsys, monkeypatch):
+    real = lifting.train.pair_loss
+
+    def other(*args, **kwargs):
+        value, logs, Y = real(*args, **kwargs)
+        return 1.001 * value, logs, Y
+
+    monkeypatch.setattr(lifting.train, "pair_loss", other)
+    before = record.read_bytes()
+    assert confirm.confirm_all(["table-3.1"], "smoke") == 1
+    said = capsys.readouterr().out
+    assert "0 of 1 published runs reproduced" in said and "1 moved." in said
+    assert "table-3.1/reproj--seed0: the loss at step 0 of training" in said
+    [check] = read_checks(record.parents[1]).values()
+    assert check.verdict == MOVED and check.difference == pytest.approx(1e-3, rel=0.01)
+    assert results.read_results("smoke", "table-3.1")["state"].tolist() == ["moved"]
+    assert record.read_bytes() == before
+
+
+def test_checks_of_other_rows_are_kept(record, here):
+    folder = record.parents[1]
+    confirm.confirm_all([], "smoke")
+    [check] = read_checks(folder).values()
+    confirm.write_checks(folder, {"table-3.1/supervised--seed0": check})
+    confirm.confirm_all(["table-3.1/reproj"], "smoke")
+    assert set(read_checks(folder)) == {"table-3.1/supervised--seed0", "table-3.1/reproj--seed0"}
+
+
+def test_traces_are_written_from_clean_code_alone(record, here, monkeypatch):
+    monkeypatch.setattr(confirm, "commit", lambda: "abc1234+")
+    with pytest.raises(ValueError, match="the code has been edited since the last commit; commit"):
+        confirm.confirm_all([], "smoke", write_traces=True)
+    monkeypatch.setattr(confirm, "commit", lambda: "abc1234")
+    before = results.read_result(record)
+    results.write_result(record.parents[2], {k: v for k, v in before.items() if k != "trace"})
+    assert confirm.confirm_all([], "smoke", write_traces=True) == 0
+    after = results.read_result(record)
+    assert after == before, "the same trace again, and nothing else of the record"
+    assert not read_checks(record.parents[1])
+
+
+@pytest.mark.parametrize(
+    ("trace", "said"),
+    [
+        (None, "has no trace; make it with `python -m posebook confirm table-3.1/reproj --trace`"),
+        ({"stages": []}, "the trace is cut short; make it again"),
+        ({"stages": [{"loss": [1.0], "gradient_norm": []}]}, "the trace is cut short; make it"),
+    ],
+)
+def test_a_record_without_a_whole_trace_is_named_with_the_remedy(trace, said, record):
+    old = results.read_result(record)
+    with pytest.raises(ValueError, match=said):
+        confirm.check(record, {**old, "trace": trace}, old["trace"])
+
+
+def test_what_is_not_published_is_refused(record):
+    with pytest.raises(ValueError, match="no result of no-extrinsics is published for smoke"):
+        confirm.confirm_all(["no-extrinsics"], "smoke")
+    with pytest.raises(ValueError, match="no result of any row is published for gpu"):
+        confirm.confirm_all([], "gpu")
+    with pytest.raises(ValueError, match="nothing is called table-3.11; did you mean"):
+        confirm.confirm_all(["table-3.11"], "smoke")
+
+
+def test_a_record_knows_when_its_row_or_profile_has_changed(record):
+    held = results.read_result(record)
+    assert confirm.out_of_date(held) == ""
+    old = {**held, "parameters": {**held["parameters"], "width": 16}}
+    assert confirm.out_of_date(old) == "width was 16 and is 32"
+    old = {**held, "parameters": {**held["parameters"], "lam": 2.0}}
+    assert confirm.out_of_date(old) == "lam was 2.0 and is 1.0"
+    assert confirm.out_of_date({**held, "parameters": {}}) == ""
+
+
+def test_rows_that_share_their_data_are_traced_together():
+    runs = [("table-3.1/reproj", 0), ("table-3.3/trans-reproj-uniform-noise", 0),
+            ("table-3.1/trans-reproj", 1), ("table-4.1/baseline-cf", 0)]  # fmt: skip
+    parts = confirm.chunks("smoke", runs, 2)
+    assert sorted(map(len, parts), reverse=True) == list(map(len, parts)) == [2, 1, 1]
+    assert parts[0] == [runs[0], runs[2]]
+    seeds = confirm.chunks("smoke", [("table-2.3/res50", 0), ("table-2.3/res50", 1)], 2)
+    assert len(seeds) == 2, "features of chapter 2 differ from seed to seed"
+
+
+def test_a_trace_is_the_same_whatever_was_traced_before():
+    runs = [(catalogue.find(f"table-3.1/{name}"), 0) for name in ("reproj", "reproj-adv")]
+    both = {row.name: trace for row, _, trace in confirm.traces("smoke", runs)}
+    for run in runs:
+        [(row, _, alone)] = confirm.traces("smoke", [run])
+        assert both[row.name] == alone

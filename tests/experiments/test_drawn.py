@@ -1,0 +1,253 @@
+"""What pages draw: made from what the published runs left, and from nothing else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from posebook import factorization, lifting, results, video
+from posebook.data import sources
+from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.experiments import drawn
+from posebook.experiments.catalogue import DRAWN, settings
+from posebook.experiments.drawn import SINGLE, TAKEN_APART, draw, joints_of, left_by
+from posebook.experiments.run import run
+from posebook.video import base_network as pretraining
+
+CODE = "abcdef12"
+OFFS = dict(zip(TAKEN_APART, (8.0, 6.0, 4.0, 2.0), strict=True))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Folders of runs and of published results."""
+    monkeypatch.setenv("POSEBOOK_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("POSEBOOK_RESULTS", str(tmp_path / "results"))
+    return tmp_path
+
+
+def publish(row, seed=0, code=CODE, profile="smoke"):
+    experiment, variant = row.split("/")
+    return results.write_result(results.results_folder(), {
+        "experiment": experiment, "variant": variant, "dataset": "embedded-video", "seed": seed,
+        "profile": profile, "metrics": {"mean_error_px": 1.0}, "parameters": {}, "device": "cpu",
+        "data_digest": "sha256:" + "0" * 64, "code_digest": "sha256:" + code.ljust(64, "0"),
+        "steps": 1, "wall_seconds": 1.0,
+    })  # fmt: skip
+
+
+def leave(home, row, name="predictions.npz", seed=0, code=CODE, content=b""):
+    path = home / "runs" / "smoke" / f"{row}--seed{seed}" / code / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return video.prepare.clips(*settings("video", "smoke", "res50"))[1]
+
+
+@pytest.fixture
+def runs(home, frames):
+    """Predictions off by known lengths, and an untrained network, as runs leave them."""
+    for row, off in OFFS.items():
+        publish(row)
+        joints = frames.joints.numpy() + np.array([off, 0], np.float32)
+        np.savez(leave(home, row), joints=joints, scores=np.ones(joints.shape[:2]))
+    size, row = settings("video", "smoke", "res50-tce-bc")
+    torch.manual_seed(0)
+    base = pretraining.build(size.base, 15)
+    model = video.prepare.build(size, row, base, 15)
+    torch.nn.init.normal_(model.tce.W_of.weight, std=0.05)
+    state = {"encoder": base.encoder.state_dict(), "model": model.state_dict()}
+    torch.save(state, leave(home, "table-2.3/res50-tce-bc", "network.pt"))
+    return home
+
+
+# ---------------------------------------------------------------- what a run left
+
+
+def test_the_file_is_that_of_the_run_behind_the_published_number(home):
+    mine = leave(home, SINGLE)
+    leave(home, SINGLE, code="99999999")  # later, by other code
+    publish(SINGLE)
+    assert left_by(SINGLE, "smoke", 0, "predictions.npz") == mine
+    publish(SINGLE, code="99999999")
+    assert left_by(SINGLE, "smoke", 0, "predictions.npz").parent.name == "99999999"
+
+
+def test_files_of_other_code_do_not_count(home):
+    publish(SINGLE)
+    said = r"holds no predictions.npz of the run behind .*; run `make results PROFILE=smoke ROW="
+    with pytest.raises(FileNotFoundError, match=said + SINGLE):
+        left_by(SINGLE, "smoke", 0, "predictions.npz")
+    for code in ("99999999", "88888888"):
+        leave(home, SINGLE, code=code)
+    with pytest.raises(FileNotFoundError, match=r"\(2 of other code, which do not count\); run"):
+        left_by(SINGLE, "smoke", 0, "predictions.npz")
+
+
+def test_without_a_published_number_there_is_no_run_behind_it(home):
+    leave(home, SINGLE)
+    with pytest.raises(FileNotFoundError, match="1 of other code"):
+        left_by(SINGLE, "smoke", 0, "predictions.npz")
+    publish(SINGLE, seed=1)
+    with pytest.raises(FileNotFoundError):
+        left_by(SINGLE, "smoke", 0, "predictions.npz")
+
+
+def test_predictions_of_other_clips_are_refused(runs, frames):
+    assert joints_of(SINGLE, "smoke", 0, frames).shape == tuple(frames.joints.shape)
+    other = replace(frames, joints=frames.joints[:-1])
+    with pytest.raises(ValueError, match="run it again"):
+        joints_of(SINGLE, "smoke", 0, other)
+
+
+# ---------------------------------------------------------------- chapter 2
+
+
+def of(paths, experiment):
+    return [results.read_result(p) for p in paths if p.parent.name == experiment]
+
+
+def test_conditions_protocols_strips_and_offsets_are_filed(runs, frames):
+    folder = runs / "out"
+    paths = list(draw("conditions", "smoke", folder))
+    assert {path.parent.name for path in paths} == set(DRAWN["conditions"].experiments)
+    assert all(folder in path.parents for path in paths)
+
+    records = of(paths, "conditions")
+    assert [record["variant"] for record in records] == [row.split("/")[1] for row in TAKEN_APART]
+    for record, off in zip(records, OFFS.values(), strict=True):
+        metrics = record["metrics"]
+        joints = sum(n for name, n in metrics.items() if name.startswith("joints_away"))
+        assert joints == int(frames.annotated.sum())
+        for name, value in metrics.items():
+            if name.startswith("error_px"):
+                assert value == pytest.approx(off, abs=1e-3)
+            if name.startswith("gain"):
+                assert value == pytest.approx(8 - off, abs=1e-3)
+
+    # Of the rows that are counted by all protocols, one was run.
+    assert [record["variant"] for record in of(paths, "protocols")] == ["res50-ms-tce-bc-re"]
+
+    [strips] = of(paths, "figure-2.6")
+    assert max(path.stat().st_size for path in paths) < 300_000
+    assert {pose["kind"] for pose in strips["poses"]} == {"worst", "median", "best", "hidden"}
+    pose = strips["poses"][0]
+    assert video.strips.as_picture(pose["jpeg"]).shape == (96, 96, 3)
+    truth, found = np.array(pose["truth"]), np.array(pose["joints"][SINGLE])
+    shift = (found - truth)[:, 0]
+    assert shift.std() < 0.1 and shift.mean() > 0 and np.abs((found - truth)[:, 1]).max() < 0.11
+
+    [offsets] = of(paths, "figure-2.8")
+    metrics = offsets["metrics"]
+    assert metrics["clips"] == len(frames.records) and metrics["offset_cells"] > 0
+    assert -1 <= metrics["correlation_to_target_low"] <= metrics["correlation_to_target_high"] <= 1
+    assert len(offsets["poses"]) == 2
+
+
+def test_every_published_seed_is_taken_apart(runs, frames):
+    for row, off in OFFS.items():
+        publish(row, seed=1)
+        joints = frames.joints.numpy() + np.array([2 * off, 0], np.float32)
+        np.savez(leave(runs, row, seed=1), joints=joints, scores=np.ones(joints.shape[:2]))
+    records = of(list(draw("conditions", "smoke", runs / "out")), "conditions")
+    assert sorted((record["seed"], record["variant"]) for record in records) == sorted(
+        (seed, row.split("/")[1]) for seed in range(2) for row in TAKEN_APART
+    )
+    for record in records:
+        off = OFFS[next(row for row in OFFS if row.endswith(f"/{record['variant']}"))]
+        assert record["metrics"]["error_px_away_0"] == pytest.approx((1 + record["seed"]) * off)
+
+
+def test_what_was_not_run_is_said_with_the_command(home):
+    for name, row in (
+        ("conditions", SINGLE), ("figure-3.5", "table-3.1/reproj"),
+        ("figure-4.4", "table-4.1/baseline-cf"),
+    ):  # fmt: skip
+        with pytest.raises(FileNotFoundError, match=f"`make results PROFILE=smoke ROW={row}` fir"):
+            list(draw(name, "smoke", home / "out"))
+    assert not (home / "out").exists()
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(home):
+    with pytest.raises(ValueError, match="nothing is drawn as figure-3.6; there are figure-3.5, "):
+        list(draw("figure-3.6", "smoke", home))
+
+
+def test_everything_in_the_catalogue_can_be_drawn():
+    assert set(drawn._MAKERS) == set(DRAWN)
+
+
+def test_times_are_filed_for_each_form(home, monkeypatch):
+    monkeypatch.setattr(
+        video.speed, "measure",
+        lambda size, rounds, device: {form: np.ones((rounds, 2)) for form in video.speed.FORMS},
+    )  # fmt: skip
+    threads = torch.get_num_threads()
+    paths = list(draw("runtime", "smoke", home / "out", size="smoke", rounds=2))
+    torch.set_num_threads(threads)
+    assert [path.stem for path in paths] == [f"{form}-smoke--seed0" for form in video.speed.FORMS]
+    for path in paths:
+        record = results.read_result(path)
+        assert record["metrics"]["ms_per_frame"] == 1 and record["parameters"]["rounds"] == 2
+        assert record["wall_seconds"] == pytest.approx(2e-3)
+
+
+@pytest.mark.parametrize("options", [{"size": "huge"}, {"rounds": 0}])
+def test_bad_options_of_the_runtime_are_refused(options, home):
+    with pytest.raises(ValueError, match="sizes are smoke, laptop, thesis, rounds at least 1; got"):
+        list(draw("runtime", "smoke", home / "out", **options))
+
+
+# ---------------------------------------------------------------- chapters 3 and 4
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """A few steps on two takes."""
+
+    def few(size=None, split="subjects", noise="full"):
+        train, test = make_views(ViewsSize(1, 12, 1), split, noise)
+        walk = next(s for s in test if s.action == "walk")
+        return train[:2], [walk, *[s for s in test if s is not walk][:1]]
+
+    monkeypatch.setattr(sources, "make_views", few)
+    for module, more in ((lifting, {}), (factorization, {"dictionary_steps": 2})):
+        profile = replace(module.rows.PROFILES["smoke"], steps=4, batch=8, **more)
+        monkeypatch.setitem(module.rows.PROFILES, "smoke", profile)
+
+
+def published(row):
+    [model], record = run(row, "smoke", 0, keep=True)
+    results.write_result(results.results_folder(), record)
+    return model.eval()
+
+
+def test_figure_3_5_is_drawn_from_the_checkpoints_of_its_rows(short, home):
+    models = {row.split("/")[1]: published(row) for row in DRAWN["figure-3.5"].rows}
+    paths = list(draw("figure-3.5", "smoke", home / "out"))
+    assert [path.stem for path in paths] == [f"{name}--seed0" for name in models]
+    for path, (name, model) in zip(paths, models.items(), strict=True):
+        record = results.read_result(path)
+        size, variant = settings("lifting", "smoke", name)
+        _, test = sources.load_views("embedded-views", size.size, variant.split, variant.noise)
+        expected, metrics = lifting.examples.predictions(model, test)
+        assert record["metrics"]["mpjpe_mm"] == pytest.approx(metrics["mpjpe_mm"], rel=1e-5)
+        assert len(record["poses"]) == len(expected) > 0 and record["steps"] == 4
+        assert record["poses"][0]["predicted_mm"] == expected[0]["predicted_mm"].tolist()
+
+
+def test_figure_4_4_is_drawn_from_the_checkpoint_of_its_row(short, home):
+    model = published("table-4.1/baseline-cf")
+    [path] = draw("figure-4.4", "smoke", home / "out")
+    record = results.read_result(path)
+    assert path.is_relative_to(home / "out") and record["poses"]
+    assert len(record["parameters"]["checkpoint"]) == 16 and record["steps"] == 4
+    pictures = factorization.evaluate.real_pictures("shift", "cpu")
+    first = record["poses"][0]
+    Y_hat, _ = model(pictures.X[first["instant"], first["view"]][None])
+    torch.testing.assert_close(torch.tensor(first["canonical"]), Y_hat[0], atol=1e-4, rtol=1e-4)

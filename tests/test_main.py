@@ -1,0 +1,230 @@
+"""The command line: what each command takes, and what it refuses, in one sentence and in time."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from posebook import lifting, results
+from posebook.__main__ import main
+from posebook.experiments import drawn, graph
+from posebook.experiments import run as runs
+
+COMMANDS = ("list", "run", "results", "draw", "confirm", "check")
+ROW = "table-3.1/trans-reproj"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Folders of runs and results that a test may write to; data that is nowhere."""
+    for name in ("results", "runs", "data"):
+        monkeypatch.setenv(f"POSEBOOK_{name.upper()}", str(tmp_path / name))
+    return tmp_path
+
+
+@pytest.fixture
+def never(monkeypatch):
+    """Nothing may be trained, drawn or walked."""
+
+    def fail(*args, **kwargs):
+        raise AssertionError("this was to be refused before")
+
+    monkeypatch.setattr(runs, "outcome_of", fail)
+    monkeypatch.setattr(lifting.run, "run_row", fail)
+    monkeypatch.setattr(graph, "snakemake", fail)
+    monkeypatch.setattr(drawn, "_MAKERS", {name: fail for name in drawn._MAKERS})
+
+
+def refused(capsys, *arguments):
+    """The sentence with which a command is refused."""
+    assert main([*arguments]) == 2
+    out, said = capsys.readouterr()
+    assert out == "" and said.startswith(f"Cannot {arguments[0]}: ")
+    assert said.count("\n") == 1 and said.endswith(".\n") and not said.endswith("..\n")
+    return said
+
+
+# ---------------------------------------------------------------- help
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert f"usage: python -m posebook {command}" in said and len(said.splitlines()) > 6
+
+
+def test_the_help_has_every_command(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0 and all(f"\n    {command} " in said for command in COMMANDS)
+
+
+def test_the_module_can_be_run():
+    command = [sys.executable, "-m", "posebook", "run", "table-3.1/trans", "--profile", "smoke"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 2 and ended.stdout == ""
+    assert ended.stderr == (
+        "Cannot run: there is no row table-3.1/trans; did you mean table-3.1/trans-reproj or "
+        "table-3.1/trans-reproj-da or table-3.1/reproj?.\n"
+    ) or ended.stderr.startswith("Cannot run: there is no row table-3.1/trans; did you mean ")
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["walk"], ["run"], ["draw"], ["check"],
+                                       ["run", ROW, "--profile", "lap"],
+                                       ["run", ROW, "--seed", "one"]])  # fmt: skip
+def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2 and "usage: python -m posebook" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "table-3.1/trans"], "there is no row table-3.1/trans; did you mean"),
+        (["run", ROW, "--seed", "-1"], "seeds are 0, 1, 2, ..., not -1"),
+        (["run", ROW, "--dataset", "h36m"], "unknown dataset 'h36m'; known: embedded-views"),
+        (["list", "table-3.11"], "nothing is called table-3.11; did you mean"),
+        (["results", "table-3.11"], "nothing is called table-3.11; did you mean"),
+        (["results", "3.1", "--seeds", "0"], "seeds and jobs must be at least 1, got 0 and 2"),
+        (["results", "--jobs", "0"], "seeds and jobs must be at least 1, got 3 and 0"),
+        (["results", "--dataset", "h36m"], "there is no data set h36m; there are"),
+        (["draw", "figure-3.6"], "nothing is drawn as figure-3.6; there are figure-3.5"),
+        (["draw", "figure-3.5", "--rounds", "3"], "--rounds belong to runtime, not to figure-3.5"),
+        (["confirm", "table-3.11"], "nothing is called table-3.11; did you mean"),
+        (["confirm", "3.1"], "no result of table-3.1 is published for laptop"),
+        (["check", "h36m"], "unknown data set 'h36m'; known: human36m"),
+        (["check", "human36m"], "there is no folder "),
+        (["check", "human36m", "nowhere"], "there is no folder nowhere"),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_one_sentence_and_does_nothing(arguments, said, never, home, capsys):
+    assert said in refused(capsys, *arguments)
+    assert not list(home.rglob("*.json")) and not list(home.rglob("*.pt"))
+
+
+@pytest.mark.parametrize("command", [["run", ROW], ["draw", "figure-3.5"]])
+def test_a_folder_that_cannot_be_written_is_refused_before_training(command, never, home, capsys):
+    (home / "file").write_text("no folder")
+    said = refused(capsys, *command, "--out", str(home / "file" / "results"))
+    assert "cannot be written (" in said and "; choose another with --out" in said
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_a_folder_of_somebody_else_is_refused_before_training(never, home, capsys):
+    (home / "theirs").mkdir(mode=0o500)
+    said = refused(capsys, "run", ROW, "--out", str(home / "theirs"))
+    assert "cannot be written (Permission denied); choose another with --out" in said
+
+
+def test_a_loss_that_is_no_number_is_a_refusal_too(monkeypatch, capsys):
+    def diverge(*args, **kwargs):
+        raise FloatingPointError("loss is no longer finite at step 20; lower the learning rate")
+
+    monkeypatch.setattr(runs, "outcome_of", diverge)
+    assert "loss is no longer finite" in refused(capsys, "run", ROW, "--profile", "smoke")
+
+
+def test_a_run_that_is_stopped_says_that_it_goes_on(monkeypatch, capsys):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "outcome_of", stop)
+    assert main(["run", ROW, "--profile", "smoke"]) == 130
+    assert capsys.readouterr().err == "Stopped; the same command goes on where it was.\n"
+
+
+def test_the_number_of_threads_is_not_changed_by_a_refusal(never, capsys):
+    import torch
+
+    before = torch.get_num_threads()
+    refused(capsys, "run", "table-3.1/trans")
+    assert torch.get_num_threads() == before
+
+
+# ---------------------------------------------------------------- what they do
+
+
+def test_run_files_a_result(home, capsys):
+    arguments = ["run", ROW, "--profile", "smoke", "--seed", "1", "--device", "cpu"]
+    assert main([*arguments, "--out", str(home / "mine")]) == 0
+    path = home / "mine" / "smoke" / f"{ROW}--seed1.json"
+    assert capsys.readouterr().out == f"written: {path}\n"
+    assert results.read_result(path)["seed"] == 1
+    assert list((home / "runs").rglob("training.pt")) and not (home / "results").exists()
+
+
+def test_list_says_what_there_is_and_what_was_run(home, capsys):
+    assert main(["list", "3.1", "--profile", "smoke"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines]
+    assert {f"table-3.1/{name}" for name in lifting.rows.EXPERIMENTS["table-3.1"]} <= set(names)
+    assert all("not run" in line for line in lines if line.startswith("table-3.1/"))
+    results.write_result(home / "results", {
+        "experiment": "table-3.1", "variant": "trans-reproj", "dataset": "embedded-views",
+        "profile": "smoke", "seed": 0, "metrics": {"mpjpe_mm": 59.0}, "parameters": {},
+        "data_digest": "sha256:" + "0" * 64, "device": "cpu", "steps": 1, "wall_seconds": 1.0,
+    })  # fmt: skip
+    main(["list", "table-3.1", "--profile", "smoke"])
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.split()[0] == ROW]
+    assert line.endswith("1 runs")
+
+
+def test_list_without_a_name_has_every_row(capsys):
+    from posebook.experiments import catalogue
+
+    assert main(["list", "--profile", "smoke"]) == 0
+    names = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+    assert set(catalogue.rows()) <= names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ([], "laptop", 3, 2, "", False)),
+        (["3.1", "2.9"], (["table-3.1", "figure-2.9"], "laptop", 3, 2, "", False)),
+        ([ROW, "--profile", "gpu", "--seeds", "5", "--jobs", "8", "--dataset", "human36m",
+          "--again"], ([ROW], "gpu", 5, 8, "human36m", True)),
+    ],
+)  # fmt: skip
+def test_results_hands_on_what_was_asked_for(arguments, expected, monkeypatch):
+    asked = []
+
+    def walk(names, profile, seeds, jobs, dataset, again):
+        asked.append((names, profile, seeds, jobs, dataset, again))
+        return 3
+
+    monkeypatch.setattr(graph, "walk", walk)
+    assert main(["results", *arguments]) == 3 and asked == [expected]
+
+
+def test_draw_says_what_it_has_written(home, monkeypatch, capsys):
+    asked = []
+
+    def draw(what, profile, out, **options):
+        asked.append((what, profile, out, options))
+        return iter(["one", "two"])
+
+    monkeypatch.setattr(drawn, "draw", draw)
+    assert main(["draw", "runtime", "--size", "smoke", "--rounds", "2"]) == 0
+    assert asked == [("runtime", "laptop", home / "results", {"size": "smoke", "rounds": 2})]
+    assert capsys.readouterr().out == "written: one\nwritten: two\n"
+
+
+def test_confirm_hands_on_what_was_asked_for(monkeypatch):
+    from posebook.experiments import confirm
+
+    asked = []
+    monkeypatch.setattr(confirm, "confirm_all", lambda *wanted: asked.append(wanted) or 1)
+    assert main(["confirm", "3.1", "--profile", "smoke", "--jobs", "1", "--trace"]) == 1
+    assert main(["confirm"]) == 1
+    assert asked == [(["table-3.1"], "smoke", 1, True), ([], "laptop", 2, False)]
