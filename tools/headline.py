@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
-from posebook.results.statistics import summary
 
 from posebook.book.thesis import printed
 from posebook.results.records import read_rows
+from posebook.results.statistics import summary
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
