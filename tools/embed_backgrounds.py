@@ -4,7 +4,7 @@
 
 Takes five photographs and three surfaces whose licence is CC0, public domain or CC BY 2.0, makes
 them small and keeps each as the bytes of a JPEG file. Prints the sha256 that
-posebook/data/scene.py must state; it depends on the JPEG library inside OpenCV.
+posebook/data/rendered/scene.py must state; it depends on the JPEG library inside OpenCV.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 Reads the base mesh, the mixamo rig with its weights and eight body shapes, all CC0. Edge by edge,
 vertices are merged into neighbours where the surface is flattest. What is left is a subset of
 MakeHuman's vertices, so that weights and shapes need no averaging. Prints the sha256 that
-posebook/data/mesh.py must state.
+posebook/data/rendered/mesh.py must state.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 The session has four calibrated cameras and, for 100 instants, OpenPose BODY_25B detections of one
 man who walks on a beam (and of a bystander). We pick the man, refine the extrinsics by bundle
 adjustment on 25 instants and keep 17 joints. Prints reprojection errors before and after, and the
-sha256 that posebook/data/pose2sim.py must state.
+sha256 that posebook/data/recorded/pose2sim.py must state.
 """
 
 import argparse
