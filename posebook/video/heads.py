@@ -11,7 +11,7 @@ from posebook.video import losses as video_losses
 
 
 def head_of(loss: str) -> str:
-    """The head that a loss needs, of `posebook.models`."""
+    """The head that a loss needs, of `posebook.video.backbone`."""
     return "regression" if loss == "regression" else "heatmap"
 
 
