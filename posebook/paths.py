@@ -13,7 +13,8 @@ CLONE = Path(__file__).resolve().parents[1]
 def book_folder() -> Path:
     """The clone's `book`: prose, the thesis' numbers, published results.
 
-    Raises FileNotFoundError where posebook does not run from a clone.
+    Raises:
+        FileNotFoundError: where posebook does not run from a clone.
     """
     if not (CLONE / "book").is_dir():
         raise FileNotFoundError(

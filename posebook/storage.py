@@ -16,8 +16,11 @@ def whole(path: Path, remedy: str = "make room on the disk and run again") -> It
     """A file to write, with `with`: it appears at `path` complete, or what was there stays.
 
     It is written beside, forced to the disk and renamed, so that neither a killed process nor lost
-    power leaves half a file. Raises OSError in one sentence that ends with the remedy; a
-    RuntimeError is how torch's writer says that the disk is full, and becomes one.
+    power leaves half a file.
+
+    Raises:
+        OSError: in one sentence that ends with the remedy; a.
+        RuntimeError: is how torch's writer says that the disk is full, and becomes one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.writing")
@@ -39,8 +42,9 @@ def whole(path: Path, remedy: str = "make room on the disk and run again") -> It
 def exclusive(folder: Path | None) -> Iterator[None]:
     """Hold a run's folder, with `with`: two runs must not share checkpoints. None: no folder.
 
-    Raises RuntimeError at once if another run holds it, and PermissionError, naming the variable
-    that helps, if the folder may not be written.
+    Raises:
+        RuntimeError: at once if another run holds it.
+        PermissionError: naming the variable that helps, if the folder may not be written.
     """
     if folder is None:
         yield

@@ -244,3 +244,8 @@ def test_every_published_result_is_of_a_row_or_drawn_from_rows(root):
     known |= {name for drawn in catalogue.DRAWN.values() for name in drawn.experiments}
     folders = {path.name for path in (root / "book" / "results").glob("*/*") if path.is_dir()}
     assert folders <= known
+
+
+def test_the_page_on_the_package_has_every_module(load_tool):
+    tool = load_tool("api_page")
+    assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run `python tools/api_page.py`"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from posebook import lifting, results
 from posebook.__main__ import main
@@ -20,7 +21,9 @@ def home(tmp_path, monkeypatch):
     """Folders of runs and results that a test may write to; data that is nowhere."""
     for name in ("results", "runs", "data"):
         monkeypatch.setenv(f"POSEBOOK_{name.upper()}", str(tmp_path / name))
-    return tmp_path
+    threads = torch.get_num_threads()  # `run` chooses them for its process, which here is ours
+    yield tmp_path
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -40,8 +43,10 @@ def refused(capsys, *arguments):
     """The sentence with which a command is refused."""
     assert main([*arguments]) == 2
     out, said = capsys.readouterr()
-    assert out == "" and said.startswith(f"Cannot {arguments[0]}: ")
-    assert said.count("\n") == 1 and said.endswith(".\n") and not said.endswith("..\n")
+    doing = {"results": "compute results"}.get(arguments[0], arguments[0])
+    assert out == "" and said.startswith(f"Cannot {doing}: ")
+    assert said.count("\n") == 1 and said[-2:] in (".\n", "?\n")
+    assert said[-3] not in ".?", "a sentence ends once"
     return said
 
 
@@ -68,10 +73,7 @@ def test_the_module_can_be_run():
     command = [sys.executable, "-m", "posebook", "run", "table-3.1/trans", "--profile", "smoke"]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 2 and ended.stdout == ""
-    assert ended.stderr == (
-        "Cannot run: there is no row table-3.1/trans; did you mean table-3.1/trans-reproj or "
-        "table-3.1/trans-reproj-da or table-3.1/reproj?.\n"
-    ) or ended.stderr.startswith("Cannot run: there is no row table-3.1/trans; did you mean ")
+    assert ended.stderr.startswith("Cannot run: there is no row table-3.1/trans; did you mean ")
     assert ended.stderr.count("\n") == 1
 
 
@@ -101,7 +103,7 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
         (["draw", "figure-3.6"], "nothing is drawn as figure-3.6; there are figure-3.5"),
         (["draw", "figure-3.5", "--rounds", "3"], "--rounds belong to runtime, not to figure-3.5"),
         (["confirm", "table-3.11"], "nothing is called table-3.11; did you mean"),
-        (["confirm", "3.1"], "no result of table-3.1 is published for laptop"),
+        (["confirm", "table-3.1"], "no result of table-3.1 is published for laptop"),
         (["check", "h36m"], "unknown data set 'h36m'; known: human36m"),
         (["check", "human36m"], "there is no folder "),
         (["check", "human36m", "nowhere"], "there is no folder nowhere"),
@@ -141,14 +143,6 @@ def test_a_run_that_is_stopped_says_that_it_goes_on(monkeypatch, capsys):
     monkeypatch.setattr(runs, "outcome_of", stop)
     assert main(["run", ROW, "--profile", "smoke"]) == 130
     assert capsys.readouterr().err == "Stopped; the same command goes on where it was.\n"
-
-
-def test_the_number_of_threads_is_not_changed_by_a_refusal(never, capsys):
-    import torch
-
-    before = torch.get_num_threads()
-    refused(capsys, "run", "table-3.1/trans")
-    assert torch.get_num_threads() == before
 
 
 # ---------------------------------------------------------------- what they do
@@ -191,7 +185,8 @@ def test_list_without_a_name_has_every_row(capsys):
     ("arguments", "expected"),
     [
         ([], ([], "laptop", 3, 2, "", False)),
-        (["3.1", "2.9"], (["table-3.1", "figure-2.9"], "laptop", 3, 2, "", False)),
+        (["3.3", "2.9"], (["table-3.3", "figure-2.9"], "laptop", 3, 2, "", False)),
+        (["3.1"], (["table-3.1", "figure-3.1"], "laptop", 3, 2, "", False)),
         ([ROW, "--profile", "gpu", "--seeds", "5", "--jobs", "8", "--dataset", "human36m",
           "--again"], ([ROW], "gpu", 5, 8, "human36m", True)),
     ],
@@ -225,6 +220,6 @@ def test_confirm_hands_on_what_was_asked_for(monkeypatch):
 
     asked = []
     monkeypatch.setattr(confirm, "confirm_all", lambda *wanted: asked.append(wanted) or 1)
-    assert main(["confirm", "3.1", "--profile", "smoke", "--jobs", "1", "--trace"]) == 1
+    assert main(["confirm", "3.3", "--profile", "smoke", "--jobs", "1", "--trace"]) == 1
     assert main(["confirm"]) == 1
-    assert asked == [(["table-3.1"], "smoke", 1, True), ([], "laptop", 2, False)]
+    assert asked == [(["table-3.3"], "smoke", 1, True), ([], "laptop", 2, False)]

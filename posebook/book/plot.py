@@ -15,7 +15,6 @@ from matplotlib.colors import hsv_to_rgb
 from matplotlib.ticker import LogLocator, MultipleLocator, NullFormatter
 from mpl_toolkits.mplot3d import Axes3D
 
-from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M, JointSet
 from posebook.palette import CYCLE, side_color
 
@@ -149,24 +148,6 @@ def plot_seeds(
         ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def plot_cameras(ax: Axes3D, cameras: Sequence[Camera], depth: float = 0.6, **line) -> None:
-    """Draw cameras in the world (metres): a pyramid each, from the centre through the picture.
-
-    Args:
-        depth: metres from the centre to the drawn picture.
-        line: passed on to the pyramid's lines.
-    """
-    for number, camera in enumerate(cameras):
-        corners = _picture_corners(camera, depth)
-        look = {"color": CYCLE[number % len(CYCLE)], "linewidth": 1, **line}
-        for corner in corners:
-            ax.plot(*np.stack([camera.center, corner]).T, **look)
-        ax.plot(*corners[[0, 1, 2, 3, 0]].T, **look)
-        ax.text(*camera.center, camera.name, fontsize=7)
-    _equal_axes(ax, np.concatenate([[c.center for c in cameras], _drawn_points(ax)]))
-    ax.set(xlabel="x (m)", ylabel="y (m)", zlabel="z (m)")
-
-
 def motion_colors(field: np.ndarray, top: float) -> np.ndarray:
     """Colours (h, w, 3) in [0, 1] of a field (2, h, w), x before y: hue is direction.
 
@@ -185,14 +166,6 @@ def plot_color_wheel(ax: Axes, top: float, unit: str = "cells") -> None:
     ax.imshow(np.where((np.hypot(x, y) <= 1)[..., None], disc, 1.0))
     ax.set(title=f"radius {top:.2g} {unit}", aspect="equal")
     ax.axis("off")
-
-
-def _picture_corners(camera: Camera, depth: float) -> np.ndarray:
-    """World positions (4, 3) of the picture's corners, `depth` metres in front of the camera."""
-    w, h = camera.resolution
-    pixels = np.array([[0, 0], [w, 0], [w, h], [0, h]], dtype=float)
-    rays = (pixels - camera.principal) / camera.focal
-    return camera.to_world(depth * np.column_stack([rays, np.ones(4)]))
 
 
 def _upright(points: np.ndarray, frame: str) -> np.ndarray:

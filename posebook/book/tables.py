@@ -28,8 +28,11 @@ def numbered(
 ) -> str:
     """A table with a number and the label `name`.
 
-    align: "l" or "r" for each column; default: the first column left, the others right.
-    Raises ValueError if a row or `align` does not fit the header.
+    Args:
+        align: "l" or "r" for each column; default: the first column left, the others right.
+
+    Raises:
+        ValueError: if a row or `align` does not fit the header.
     """
     align = align or "l" + "r" * (len(header) - 1)
     rule = [{"l": "---", "r": "---:"}[side] for side in align]

@@ -20,7 +20,9 @@ class Claim(NamedTuple):
     """One gap that the thesis claims: `better` beats `worse` in `metric` of `experiment`.
 
     A variant that was run for another experiment is named with it: "table-3.1/trans-reproj".
-    thesis_gap: better - worse as printed, None where the thesis gives no number.
+
+    Attributes:
+        thesis_gap: better - worse as printed, None where the thesis gives no number.
     """
 
     id: str

@@ -12,8 +12,12 @@ ASSETS = Path(__file__).parent / "assets"
 def read_embedded(name: str, sha256: str, remedy: str) -> dict[str, np.ndarray]:
     """The arrays of `assets/<name>`, an .npz file whose bytes must have this sha256.
 
-    remedy: the command that makes the file anew. Raises FileNotFoundError if there is no such
-    file and ValueError if it is not the file that the package was made with.
+    Args:
+        remedy: the command that makes the file anew.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not the file that the package was made with.
     """
     path = ASSETS / name
     if not path.is_file():

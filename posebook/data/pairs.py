@@ -20,10 +20,15 @@ from posebook.geometry.skeleton import H36M
 class Views:
     """I instants of V views.
 
-    X: (I, V, J, 2) rays. w: (I, V, J) confidences. Y: (I, V, J, 3) true camera-frame joints in
-    metres, or None. R, t: (G, V, V, 3, 3), (G, V, V, 3): `R[g, a, b]`, `t[g, a, b]` carry view a
-    into view b for rig g (eq. 3.4). rig: (I,) whose rig. first, last: (I,) rows where the
-    instant's sequence begins and ends. action, subject: (I,) indices into the name tuples.
+    Attributes:
+        X: (I, V, J, 2) rays.
+        w: (I, V, J) confidences.
+        Y: (I, V, J, 3) true camera-frame joints in metres, or None.
+        R, t: (G, V, V, 3, 3), (G, V, V, 3): `R[g, a, b]`, `t[g, a, b]` carry view a into view b for
+            rig g (eq. 3.4).
+        rig: (I,) whose rig.
+        first, last: (I,) rows where the instant's sequence begins and ends.
+        action, subject: (I,) indices into the name tuples.
     """
 
     X: Tensor
@@ -61,7 +66,9 @@ class Views:
 class PairBatch:
     """B ordered pairs of views of one instant: X1, X2 (B, J, 2), w1, w2 (B, J), and cameras.
 
-    Y1, Y2: true camera-frame poses (B, J, 3) or None. instant, v1, v2: (B,) where they lie.
+    Attributes:
+        Y1, Y2: true camera-frame poses (B, J, 3) or None.
+        instant, v1, v2: (B,) where they lie.
     """
 
     X1: Tensor
@@ -82,8 +89,9 @@ class PairBatch:
 def collect(sequences: Sequence[ViewSequence], device: str | torch.device = "cpu") -> Views:
     """Records as one `Views`. Sequences must have the same number of views.
 
-    Raises ValueError that names the sequence if there are none, if the numbers of views differ,
-    or if two cameras of one rig stand in the same place (no depth can come from those).
+    Raises:
+        ValueError: that names the sequence if there are none, if the numbers of views differ, or if
+            two cameras of one rig stand in the same place (no depth can come from those).
     """
     if not sequences:
         raise ValueError("no sequences to collect: the split is empty")

@@ -14,11 +14,12 @@ from posebook.geometry.skeleton import joint_set
 class ViewSequence:
     """One person, one take, V synchronised and calibrated views of T instants.
 
-    joints_2d: (T, V, J, 2) detected joints in pixels, float32.
-    confidence: (T, V, J) detection confidences in [0, 1]; 0 marks a missing joint.
-    cameras: V cameras, in the order of the views.
-    joints_3d: (T, J, 3) true joints in the world, metres, or None where nobody measured them.
-    occluded: (T, V, J) whether the body hides the joint from the view, or None if unknown.
+    Attributes:
+        joints_2d: (T, V, J, 2) detected joints in pixels, float32.
+        confidence: (T, V, J) detection confidences in [0, 1]; 0 marks a missing joint.
+        cameras: V cameras, in the order of the views.
+        joints_3d: (T, J, 3) true joints in the world, metres, or None where nobody measured them.
+        occluded: (T, V, J) whether the body hides the joint from the view, or None if unknown.
     """
 
     joints_2d: np.ndarray
@@ -85,9 +86,12 @@ def stack_views(source: str, views: list[np.ndarray]) -> np.ndarray:
 class ImageSet:
     """N pictures of one person each.
 
-    pictures: N files, or N arrays (H, W, 3) of uint8, RGB. joints: (N, J, 2) pixels, 0 the centre
-    of the first. visible: (N, J) whether the joint can be seen. annotated: (N, J) whether its place
-    is known at all; None: everywhere. box: (N, 4) the person as x1, y1, x2, y2, pixels.
+    Attributes:
+        pictures: N files, or N arrays (H, W, 3) of uint8, RGB.
+        joints: (N, J, 2) pixels, 0 the centre of the first.
+        visible: (N, J) whether the joint can be seen.
+        annotated: (N, J) whether its place is known at all; None: everywhere.
+        box: (N, 4) the person as x1, y1, x2, y2, pixels.
     """
 
     pictures: Sequence[np.ndarray | Path]
@@ -110,7 +114,9 @@ class ImageSet:
 class VideoClip:
     """One person in T consecutive frames; the fields of `ImageSet` with time in place of N.
 
-    name: of the clip in its data set. action, subject, fps: as far as the data set tells.
+    Attributes:
+        name: of the clip in its data set.
+        action, subject, fps: as far as the data set tells.
     """
 
     pictures: Sequence[np.ndarray | Path]

@@ -29,9 +29,13 @@ def load_views(
 ) -> tuple[list[ViewSequence], list[ViewSequence]]:
     """Training and test sequences of a data set of synchronised views.
 
-    dataset: "embedded-views", of this `size`, `split` and `noise`; "human36m" (detected 2D),
-    "human36m-gt" or "mpi-inf-3dhp". views: as in `posebook.lifting.rows.Variant`.
-    Raises FileNotFoundError or ValueError with the remedy if files are missing or wrong.
+    Args:
+        dataset: "embedded-views", of this `size`, `split` and `noise`; "human36m" (detected 2D),
+            "human36m-gt" or "mpi-inf-3dhp".
+        views: as in `posebook.lifting.rows.Variant`.
+
+    Raises:
+        FileNotFoundError, ValueError: with the remedy if files are missing or wrong.
     """
     if dataset == EMBEDDED_VIEWS:
         train, test = make_views(size, split, noise)
@@ -58,7 +62,9 @@ def load_clips(
 ) -> tuple[list[VideoClip], list[VideoClip]]:
     """Training and test clips of a split of "embedded-video", "sub-jhmdb" or "penn-action".
 
-    size, joints: of the embedded clips; the official ones have their own. Raises as `load_views`.
+    Args:
+        size, joints: of the embedded clips; the official ones have their own. Raises as
+            `load_views`.
     """
     if dataset == EMBEDDED_VIDEO:
         return embedded_clips.make_clips(SIZES[size], joints, split)

@@ -17,7 +17,9 @@ def triangulated(
     """World joints (T, J, 3) from a sequence's own detections.
 
     Detections of at most `least_confidence` are left out; what fewer than two views saw is NaN.
-    weighted: confidences weigh the squared residuals, otherwise all views count alike.
+
+    Args:
+        weighted: confidences weigh the squared residuals, otherwise all views count alike.
     """
     rays = [c.rays(sequence.joints_2d[:, v].astype(float)) for v, c in enumerate(sequence.cameras)]
     confidence = np.moveaxis(sequence.confidence, 1, -1).astype(float)
@@ -29,9 +31,10 @@ def triangulated(
 def add_virtual_views(sequence: ViewSequence, from_truth: bool) -> ViewSequence:
     """Section 3.6.1: a sequence of V views with two virtual views beside each real one.
 
-    from_truth: project the true 3D joints, as the thesis does (which takes 3D labels); otherwise
-    project the triangulated detections, which takes none. Virtual points are free of further
-    noise; one that nobody could triangulate is missing (confidence 0).
+    Args:
+        from_truth: project the true 3D joints, as the thesis does (which takes 3D labels);
+            otherwise project the triangulated detections, which takes none. Virtual points are free
+            of further noise; one that nobody could triangulate is missing (confidence 0).
     """
     if from_truth and sequence.joints_3d is None:
         raise ValueError(
@@ -55,8 +58,9 @@ def add_virtual_views(sequence: ViewSequence, from_truth: bool) -> ViewSequence:
 def triangulate_labels(views: Views, sequences: Sequence[ViewSequence], weighted: bool) -> Views:
     """`views` with triangulated detections in place of the true joints (Kocabas et al. 2019).
 
-    sequences: the records `views` was collected from. A joint that fewer than two views see takes
-    the middle of the others.
+    Args:
+        sequences: the records `views` was collected from. A joint that fewer than two views see
+            takes the middle of the others.
     """
     points = []
     for s in sequences:

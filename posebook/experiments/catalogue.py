@@ -130,7 +130,8 @@ def rows(dataset: str = "") -> dict[str, Row]:
     """All rows by name, in the order in which they are run; those of an official data set's
     chapters.
 
-    Raises ValueError for an unknown data set.
+    Raises:
+        ValueError: for an unknown data set.
     """
     chapters = {
         name: module for name, module in CHAPTERS.items()
@@ -161,9 +162,12 @@ def find(name: str) -> Row:
 def select(names: list[str], dataset: str = "") -> tuple[dict[str, Row], dict[str, Drawn]]:
     """Rows, and what is drawn from rows, that belong to tables, figures, experiments or rows.
 
-    names: such as "table-3.1", "figure-2.9", "conditions", "table-3.1/reproj"; none for all.
-    What is drawn from the embedded data alone is left out for another `dataset`.
-    Raises ValueError for a name that nothing has.
+    Args:
+        names: such as "table-3.1", "figure-2.9", "conditions", "table-3.1/reproj"; none for all.
+            What is drawn from the embedded data alone is left out for another `dataset`.
+
+    Raises:
+        ValueError: for a name that nothing has.
     """
     known = rows(dataset)
     drawn = {} if dataset and not dataset.startswith("embedded-") else DRAWN
@@ -192,8 +196,12 @@ def select(names: list[str], dataset: str = "") -> tuple[dict[str, Row], dict[st
 def settings(chapter: str, profile: str, variant: str, dataset: str = "") -> tuple:
     """The chapter's `Profile` and `Variant` called so, the variant as its data set wants it.
 
-    chapter: "video", "lifting" or "factorization". dataset: default the embedded one.
-    Raises ValueError that lists the known ones.
+    Args:
+        chapter: "video", "lifting" or "factorization".
+        dataset: default the embedded one.
+
+    Raises:
+        ValueError: that lists the known ones.
     """
     if chapter not in CHAPTERS:
         raise ValueError(f"unknown chapter {chapter!r}; known: {', '.join(CHAPTERS)}")

@@ -38,8 +38,12 @@ COUNTED = (
 def draw(name: str, profile: str, folder: Path, **options) -> Iterator[Path]:
     """Write the records of one entry of `catalogue.DRAWN`; gives their paths.
 
-    options: of `runtime`, see there. Raises ValueError for an unknown name and FileNotFoundError,
-    with the command, where a row that must have been run has left nothing.
+    Args:
+        options: of `runtime`, see there.
+
+    Raises:
+        ValueError: for an unknown name.
+        FileNotFoundError: with the command, where a row that must have been run has left nothing.
     """
     if name not in DRAWN:
         raise ValueError(f"nothing is drawn as {name}; there are {', '.join(DRAWN)}")
@@ -51,7 +55,10 @@ def left_by(row: str, profile: str, seed: int, name: str) -> Path:
     """The file of this name that the run behind a published record left.
 
     A run's files lie under the digest of its code; the record says which code that was, so files of
-    other code are never taken for its own. Raises FileNotFoundError, with the command, without it.
+    other code are never taken for its own.
+
+    Raises:
+        FileNotFoundError: with the command, without it.
     """
     found = find(row)
     path = results.results_folder() / profile / found.experiment
@@ -168,7 +175,9 @@ def _offsets(profile: str, frames: Frames) -> tuple[Sequence[Mapping], Mapping[s
 def joints_of(row: str, profile: str, seed: int, frames: Frames) -> np.ndarray:
     """The joints (F, J, 2) that a run found in all test frames.
 
-    Raises FileNotFoundError if it left none, ValueError if they belong to other clips.
+    Raises:
+        FileNotFoundError: if it left none.
+        ValueError: if they belong to other clips.
     """
     path = left_by(row, profile, seed, "predictions.npz")
     with np.load(path, allow_pickle=False) as file:

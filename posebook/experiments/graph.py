@@ -19,8 +19,9 @@ def walk(
 ) -> int:
     """Compute what is behind some tables, figures or rows (none: all); returns Snakemake's status.
 
-    again: also what is finished. Everything is refused before anything is trained: ValueError for
-    names, seeds and jobs, RuntimeError while another walk holds the folder of runs.
+    Args:
+        again: also what is finished. Everything is refused before anything is trained: ValueError
+            for names, seeds and jobs, RuntimeError while another walk holds the folder of runs.
     """
     if seeds < 1 or jobs < 1:
         raise ValueError(f"seeds and jobs must be at least 1, got {seeds} and {jobs}")

@@ -25,9 +25,12 @@ def run(
 ) -> tuple[tuple[nn.Module, ...], dict]:
     """Train and measure a row; returns its networks and the record for `write_result`.
 
-    keep: checkpoints and networks go to the run's own folder, and a killed run goes on from there;
-    a second process in it is refused. Raises ValueError for an unknown name or a negative seed,
-    before anything is trained.
+    Args:
+        keep: checkpoints and networks go to the run's own folder, and a killed run goes on from
+            there; a second process in it is refused.
+
+    Raises:
+        ValueError: for an unknown name or a negative seed, before anything is trained.
     """
     found = catalogue.find(row)
     if seed < 0:

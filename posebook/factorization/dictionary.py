@@ -27,8 +27,9 @@ def level_sizes(first: int = 125, last: int = 10, levels: int = 12) -> tuple[int
 class Dictionary(nn.Module):
     """Levels D_1 (P x 3 x K_1), D_2 (K_1 x K_2), ..., D_n; with one level, Y_hat = D_1 phi_1.
 
-    mean: whether the last line of eq. 4.6 has a bias, the mean body, as Deep NRSfM's code.
-    typical: (K_n,) the mean code of the bodies it was learned from, 0 before that.
+    Args:
+        mean: whether the last line of eq. 4.6 has a bias, the mean body, as Deep NRSfM's code.
+            typical: (K_n,) the mean code of the bodies it was learned from, 0 before that.
     """
 
     def __init__(
@@ -74,9 +75,10 @@ class EncoderDecoder(nn.Module):
 
     Encoder and decoder share the dictionary; each has its own biases.
 
-    head: how the camera is read off Psi_n. "linear": omega from a linear layer (the thesis);
-    "two-layer": from FC-ReLU-FC; "svd": one block-wise combination of Psi_n, a 3 x 2 matrix, made
-    orthonormal (Kong and Lucey 2019).
+    Args:
+        head: how the camera is read off Psi_n. "linear": omega from a linear layer (the thesis);
+            "two-layer": from FC-ReLU-FC; "svd": one block-wise combination of Psi_n, a 3 x 2
+            matrix, made orthonormal (Kong and Lucey 2019).
     """
 
     def __init__(self, dictionary: Dictionary, head: str = "linear") -> None:
@@ -157,7 +159,8 @@ def save_dictionary(path: Path, model: EncoderDecoder, **more) -> None:
 def load_dictionary(path: Path, model: EncoderDecoder) -> dict:
     """Fill `model` from a file of `save_dictionary`; returns what else the file holds.
 
-    Raises ValueError, with file and remedy, if it is no dictionary or one of other joints or sizes.
+    Raises:
+        ValueError: with file and remedy, if it is no dictionary or one of other joints or sizes.
     """
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")

@@ -43,7 +43,8 @@ def evaluate(
 ) -> tuple[dict[str, float], dict[str, dict]]:
     """Test metrics (means over actions, as the protocols ask) and the same for each action.
 
-    actions: one an instant. See `posebook.factorization.measures` for what is measured.
+    Args:
+        actions: one an instant. See `posebook.factorization.measures` for what is measured.
     """
     Y_hat, R = predict(model, pictures)
     Y, target = (Y_hat @ R).flatten(0, 1), pictures.Y.flatten(0, 1)

@@ -103,7 +103,9 @@ def shared_dictionary(
     """A learned dictionary with its encoder, made once for all rows that agree in everything.
 
     The second value has its `curves` and `seconds`, the chosen `start`, and the losses of `trials`.
-    cache: folder of learned dictionaries, named by the digest of what they depend on.
+
+    Args:
+        cache: folder of learned dictionaries, named by the digest of what they depend on.
     """
     def learn(checkpoint: Checkpoint | None = None) -> tuple[EncoderDecoder, dict]:
         began = time.perf_counter()

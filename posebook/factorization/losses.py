@@ -8,8 +8,6 @@ which joints the detector found: what was not found costs nothing.
 import torch
 from torch import Tensor
 
-CONSISTENCIES = ("none", "literal", "scale-free")
-
 
 def frobenius(A: Tensor, B: Tensor, found: Tensor | None = None) -> Tensor:
     """||A - B|| (B,) of matrices (B, P, D); its gradient is zero, not NaN, where A = B."""
@@ -36,9 +34,10 @@ def reprojection(
 def consistency(Y1: Tensor, Y2: Tensor, scale_free: bool = False) -> Tensor:
     """Equation 4.4: the canonical bodies (B, P, 3) of two views should be one body.
 
-    scale_free: compare shapes only. Each view was scaled by its own picture, so that the same
-    person seen from the side is larger than from the front, and eq. 4.4 as printed contradicts
-    eq. 4.3. Both bodies are then brought to their common (geometric mean) size.
+    Args:
+        scale_free: compare shapes only. Each view was scaled by its own picture, so that the same
+            person seen from the side is larger than from the front, and eq. 4.4 as printed
+            contradicts eq. 4.3. Both bodies are then brought to their common (geometric mean) size.
     """
     if not scale_free:
         return frobenius(Y1, Y2).mean()
@@ -60,8 +59,9 @@ def structure_from_motion(
 ) -> Tensor:
     """Equation 4.7: bodies against the 2D poses (B, P, 2) that they were decoded from.
 
-    relative: divide each distance by ||X||, as Deep NRSfM does; after normalisation of the 2D
-    poses the two differ by little more than a factor.
+    Args:
+        relative: divide each distance by ||X||, as Deep NRSfM does; after normalisation of the 2D
+            poses the two differ by little more than a factor.
     """
     distance = frobenius(picture(Y, R), X, found)
     if relative:

@@ -15,8 +15,9 @@ VIEWPOINTS = ("omega", "columns")
 def head(width: int, outputs: int, std: float = 0.01) -> nn.Sequential:
     """FC, ReLU, FC: no ReLU at the end, because a rotation needs numbers of both signs.
 
-    std: of the last weights. Small, as in C3DPO: all viewpoints begin near one another, and far
-    from the half turns at which omega jumps.
+    Args:
+        std: of the last weights. Small, as in C3DPO: all viewpoints begin near one another, and far
+            from the half turns at which omega jumps.
     """
     first, last = nn.Linear(width, width), nn.Linear(width, outputs)
     nn.init.kaiming_normal_(first.weight)
@@ -29,10 +30,10 @@ def head(width: int, outputs: int, std: float = 0.01) -> nn.Sequential:
 class FactorizationNetwork(nn.Module):
     """Figure 4.1: backbone, one head for the code phi_n, one for the viewpoint omega.
 
-    dictionary: what turns a code into a body; None for the baseline, whose first head gives the
-    3P coordinates themselves.
-    sign: +1 or -1, which of the two mirror images it answers; chosen once, after training (see
-    `posebook.factorization.mirror`).
+    Args:
+        dictionary: what turns a code into a body; None for the baseline, whose first head gives the
+            3P coordinates themselves. sign: +1 or -1, which of the two mirror images it answers;
+            chosen once, after training (see `posebook.factorization.mirror`).
     """
 
     def __init__(

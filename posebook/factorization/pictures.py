@@ -22,10 +22,14 @@ _OTHERS = [joint for joint in range(len(H36M)) if joint != H36M.root]
 class Pictures:
     """I instants of V normalised views.
 
-    X: (I, V, P, 2). found: (I, V, P), which joints were detected. Y: (I, V, P, 3) true poses
-    relative to the pelvis in metres, in the axes of X, or None. turn: (I, V, 3, 3) rotation of
-    row vectors from the frame that looks straight at the pelvis into the axes of X. heading:
-    (I, V, 3, 3) true axes of the pelvis (rows left, up, front) in the axes of X, or None.
+    Attributes:
+        X: (I, V, P, 2).
+        found: (I, V, P), which joints were detected.
+        Y: (I, V, P, 3) true poses relative to the pelvis in metres, in the axes of X, or None.
+        turn: (I, V, 3, 3) rotation of row vectors from the frame that looks straight at the pelvis
+            into the axes of X.
+        heading: (I, V, 3, 3) true axes of the pelvis (rows left, up, front) in the axes of X, or
+            None.
     """
 
     X: Tensor
@@ -55,7 +59,9 @@ def normalize(X: Tensor, found: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """2D poses (..., P, 2) relative to the pelvis over their size, and the size (...).
 
     The size is the mean distance of the 16 other joints (of those found) from the pelvis.
-    Raises ValueError if a coordinate is missing (NaN) or all joints of a pose coincide.
+
+    Raises:
+        ValueError: if a coordinate is missing (NaN) or all joints of a pose coincide.
     """
     if not torch.isfinite(X).all():
         *pose, joint, _ = (~torch.isfinite(X)).nonzero()[0].tolist()
@@ -86,11 +92,16 @@ def body_size(Y: Tensor) -> Tensor:
 def prepare(views: Views, recentre: str = "shift", projection: str = "perspective") -> Pictures:
     """Normalise views.
 
-    recentre: "shift" subtracts the pelvis in the picture, as printed; "ray" first turns the
-    camera towards it, which takes away the apparent rotation of whoever is off the optical axis.
-    projection: "orthographic" replaces the true perspective projection by an orthographic one of
-    the same bodies, with the same detector's errors: to measure what the model's camera costs.
-    Raises ValueError for an unknown option, and for orthographic pictures without true poses.
+    Args:
+        recentre: "shift" subtracts the pelvis in the picture, as printed; "ray" first turns the
+            camera towards it, which takes away the apparent rotation of whoever is off the optical
+            axis.
+        projection: "orthographic" replaces the true perspective projection by an orthographic one
+            of the same bodies, with the same detector's errors: to measure what the model's camera
+            costs.
+
+    Raises:
+        ValueError: for an unknown option, and for orthographic pictures without true poses.
     """
     _check(recentre, RECENTRE, "recentre")
     _check(projection, PROJECTIONS, "projection")

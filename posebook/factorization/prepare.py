@@ -13,8 +13,10 @@ def load(
 ) -> tuple[Pictures, Pictures, tuple[str, ...]]:
     """Training and test pictures of a variant, and the action of each test instant.
 
-    The data is the same for every seed of training. Raises ValueError where the variant needs two
-    views of an instant and the data has one.
+    The data is the same for every seed of training.
+
+    Raises:
+        ValueError: where the variant needs two views of an instant and the data has one.
     """
     parts = load_views(dataset, profile.size, noise=variant.noise, views=variant.views)
     train, test = (collect(part, device) for part in parts)

@@ -10,24 +10,24 @@ from posebook.data.sources import EMBEDDED_VIEWS, OFFICIAL_VIEWS, ViewsSize
 from posebook.factorization.pictures import Pictures
 
 DATASETS = (EMBEDDED_VIEWS, *OFFICIAL_VIEWS)
-DICTIONARIES = ("none", "hierarchy", "single", "components")
-
-
 @dataclass(frozen=True)
 class Variant:
     """What makes a row.
 
-    dictionary: what turns a code into a body: "none" (the pose is the output), a "hierarchy" of
-    levels, a "single" level, or the principal "components" of true poses.
-    code: numbers in the code phi_n, the atoms of the last level. levels: 0 for the profile's.
-    pretrained: the dictionary is first learned by equation 4.7, with `camera` as its head, from the
-    best of so many random `starts`.
-    imitation: the network then begins by imitating the encoder that learned it.
-    viewpoint: what the network's second head gives, "omega" or two "columns" of the rotation.
-    consistency: "none", "literal" (eq. 4.4) or "scale-free"; lam: lambda of equation 4.8.
-    adversarial: a critic that has seen unpaired true poses. canonical: C3DPO's second network.
-    views: as in `posebook.lifting.rows`. recentre, projection: as in
-    `posebook.factorization.pictures`.
+    Attributes:
+        dictionary: what turns a code into a body: "none" (the pose is the output), a "hierarchy" of
+            levels, a "single" level, or the principal "components" of true poses.
+        code: numbers in the code phi_n, the atoms of the last level.
+        levels: 0 for the profile's.
+        pretrained: the dictionary is first learned by equation 4.7, with `camera` as its head, from
+            the best of so many random `starts`.
+        imitation: the network then begins by imitating the encoder that learned it.
+        viewpoint: what the network's second head gives, "omega" or two "columns" of the rotation.
+        consistency: "none", "literal" (eq. 4.4) or "scale-free"; lam: lambda of equation 4.8.
+        adversarial: a critic that has seen unpaired true poses.
+        canonical: C3DPO's second network.
+        views: as in `posebook.lifting.rows`.
+        recentre, projection: as in `posebook.factorization.pictures`.
     """
 
     dictionary: str = "hierarchy"
@@ -120,8 +120,10 @@ ONE_SEED = ("literal-4.7", "ablation-4.7")  # no claim of the thesis rests on th
 class Profile:
     """How large an experiment is: `dictionary_steps` of eq. 4.7, then `steps` of eq. 4.8.
 
-    levels: of the dictionary, from 125 atoms to the code. dictionary_batch counts single pictures,
-    batch pairs. epochs, dictionary_epochs: where above 0 they set the steps, by the data's size.
+    Attributes:
+        levels: of the dictionary, from 125 atoms to the code. dictionary_batch counts single
+            pictures, batch pairs.
+        epochs, dictionary_epochs: where above 0 they set the steps, by the data's size.
     """
 
     size: ViewsSize

@@ -31,9 +31,10 @@ def run_row(
 ) -> Outcome:
     """Train and measure a variant.
 
-    folder: for checkpoints, and from where a killed run goes on; None for none. cache: where
-    learned dictionaries are kept for other rows; None for nowhere. data: what
-    `posebook.factorization.prepare.load` gives, where rows share it.
+    Args:
+        folder: for checkpoints, and from where a killed run goes on; None for none.
+        cache: where learned dictionaries are kept for other rows; None for nowhere.
+        data: what `posebook.factorization.prepare.load` gives, where rows share it.
     """
     pictures, test, actions = data or load(profile, variant, device, dataset)
     profile = in_steps(profile, pictures)

@@ -89,9 +89,12 @@ def train(
 ) -> Curves:
     """Train `model` by equation 4.8; a dictionary that was learned before, at a tenth of the rate.
 
-    teacher: the encoder-decoder that learned the dictionary. The network imitates it for the first
-    `IMITATION` of the steps. folder: where checkpoints go, and from where a killed run is resumed;
-    None for none. watch: numbers to log now and then in evaluation mode. clock: counts seconds.
+    Args:
+        teacher: the encoder-decoder that learned the dictionary. The network imitates it for the
+            first `IMITATION` of the steps.
+        folder: where checkpoints go, and from where a killed run is resumed; None for none.
+        watch: numbers to log now and then in evaluation mode.
+        clock: counts seconds.
     """
     order = EpochOrder(len(pictures), profile.batch, seed, pictures.X.device)
     adversary = _adversary(pictures, profile) if variant.adversarial else None

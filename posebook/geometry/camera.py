@@ -22,9 +22,12 @@ Z_MIN = 1.0  # metres; eq. 3.1 has a pole at z = 0, and no rig films people from
 class Camera:
     """A calibrated camera.
 
-    R: (3, 3) world-to-camera rotation. center: (3,) camera centre in the world, metres.
-    focal, principal: (2,) pixels. resolution: (width, height) pixels.
-    radial (k1, k2, k3), tangential (p1, p2): Human3.6M's lens model, see `distort`.
+    Attributes:
+        R: (3, 3) world-to-camera rotation.
+        center: (3,) camera centre in the world, metres.
+        focal, principal: (2,) pixels.
+        resolution: (width, height) pixels. radial (k1, k2, k3), tangential (p1, p2): Human3.6M's
+            lens model, see `distort`.
     """
 
     name: str

@@ -13,8 +13,9 @@ import numpy as np
 class JointSet:
     """An ordered set of body joints.
 
-    names: joint names, in the order of the arrays that use this set.
-    parent_names: name of each joint's parent, "" for the root.
+    Attributes:
+        names: joint names, in the order of the arrays that use this set.
+        parent_names: name of each joint's parent, "" for the root.
     """
 
     name: str
@@ -51,7 +52,7 @@ class JointSet:
 
     @property
     def flip(self) -> np.ndarray:
-        """Permutation (J,) that swaps left and right: `joints[..., flip, :]` relabels a mirror."""
+        """Permutation (J,) that swaps left and right: joints in this order are a mirror relabelled."""
         swapped = [_other_side(name) for name in self.names]
         return np.array([self.names.index(name) for name in swapped])
 

@@ -20,10 +20,14 @@ from posebook.lifting.losses import WEIGHTS
 def view_weights(w: np.ndarray, own: int, weight: str = "source", lam: float = 1.0) -> np.ndarray:
     """What each view counts for the body that is lifted from view `own`, (..., V).
 
-    w: (..., V) confidences. weight: as in `posebook.lifting.losses.transform_reprojection`. The own
-    view counts by equation 3.2, each other one by its mean over pairs, lam / (V - 1), of equation
-    3.5. A factor that all views of a joint share decides nothing, but is kept. Raises ValueError
-    for an unknown weight.
+    Args:
+        w: (..., V) confidences.
+        weight: as in `posebook.lifting.losses.transform_reprojection`. The own view counts by
+            equation 3.2, each other one by its mean over pairs, lam / (V - 1), of equation 3.5. A
+            factor that all views of a joint share decides nothing, but is kept.
+
+    Raises:
+        ValueError: for an unknown weight.
     """
     if weight not in WEIGHTS:
         raise ValueError(f"unknown confidence weight {weight!r}; known: {', '.join(WEIGHTS)}")
@@ -39,8 +43,9 @@ def implicit_labels(
 ) -> Tensor:
     """Camera-frame bodies (I, V, J, 3), metres, at which the loss of all pairs is least.
 
-    sequences: the records that `views` was collected from. A joint that fewer than two views see
-    is NaN.
+    Args:
+        sequences: the records that `views` was collected from. A joint that fewer than two views
+            see is NaN.
     """
     labels = np.empty((len(views), views.views, views.X.shape[2], 3))
     for k, subject in enumerate(views.subjects):

@@ -33,7 +33,8 @@ def reprojection(
 ) -> Tensor:
     """Equation 3.2: each global pose (B, N, 3), re-projected, against its own view's 2D pose.
 
-    rho: the projection, one of `PROJECTIONS`.
+    Args:
+        rho: the projection, one of `PROJECTIONS`.
     """
     return squared_error(X1, rho(Y1), w1) + squared_error(X2, rho(Y2), w2)
 
@@ -43,9 +44,13 @@ def transform_reprojection(
 ) -> Tensor:
     """Equation 3.5: each global pose, carried into the other view, against that view's 2D pose.
 
-    weight: whose confidence counts. "source" is the printed equation (the view that was lifted);
-    "target" the view whose 2D pose is the label; "product" both; "none" neither. rho: as above.
-    Raises ValueError for another weight.
+    Args:
+        weight: whose confidence counts. "source" is the printed equation (the view that was
+            lifted); "target" the view whose 2D pose is the label; "product" both; "none" neither.
+        rho: as above.
+
+    Raises:
+        ValueError: for another weight.
     """
     a, b = pair_weights(w1, w2, weight)
     return squared_error(X2, rho(transform(Y1, R12, t12)), a) + squared_error(

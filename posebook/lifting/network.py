@@ -24,9 +24,11 @@ BODY_SIZE = 0.45  # metres; root-mean-square distance of a person's joints to th
 def condition(X: Tensor) -> tuple[Tensor, Tensor]:
     """Network input and apparent size of 2D poses.
 
-    X: (..., N, 2) rays. Returns (..., 2N + 3) features: centred points over their apparent size,
-    root ray, and the logarithm of the size (the two last scaled to about unit variance); and the
-    size (..., 1), the root-mean-square distance of the joints to the root.
+    Args:
+        X: (..., N, 2) rays. Returns (..., 2N + 3) features: centred points over their apparent
+            size, root ray, and the logarithm of the size (the two last scaled to about unit
+            variance); and the size (..., 1), the root-mean-square distance of the joints to the
+            root.
     """
     centred = X - X[..., ROOT : ROOT + 1, :]
     size = centred.square().sum(-1).mean(-1, keepdim=True).sqrt().clamp(min=1e-3)
@@ -40,15 +42,17 @@ class LiftingNetwork(nn.Module):
     The lifting branch gives Y, the pose relative to its root; the root branch gives r, the root's
     position in the camera's frame. Their sum is the global pose of equations 3.1 to 3.6.
 
-    root: what the root branch predicts. "center-ray": the depth z of the body's centre along its
-    ray (the mean of the joints' rays), z = softplus(output) / apparent size; the root is that
-    centre less the mean of Y. "root-ray": the depth of the root along the root's own ray.
-    "vector": three free numbers (literal reading). With a root that is predicted directly, moving
-    all of Y against r costs next to nothing, because only the root joint itself then moves away
-    from its label; predicted through the centre, pose and place are free of each other.
-    root_bias: where a "vector" root starts, metres.
-    frames: 1 for residual blocks on single poses; more for `TemporalDilated` branches on windows
-    (B, frames, N, 2), whose pose and root belong to the middle frame.
+    Args:
+        root: what the root branch predicts. "center-ray": the depth z of the body's centre along
+            its ray (the mean of the joints' rays), z = softplus(output) / apparent size; the root
+            is that centre less the mean of Y. "root-ray": the depth of the root along the root's
+            own ray. "vector": three free numbers (literal reading). With a root that is predicted
+            directly, moving all of Y against r costs next to nothing, because only the root joint
+            itself then moves away from its label; predicted through the centre, pose and place are
+            free of each other.
+        root_bias: where a "vector" root starts, metres.
+        frames: 1 for residual blocks on single poses; more for `TemporalDilated` branches on
+            windows (B, frames, N, 2), whose pose and root belong to the middle frame.
     """
 
     def __init__(
@@ -98,7 +102,8 @@ class LiftingNetwork(nn.Module):
 def root_position(out: Tensor, X: Tensor, size: Tensor, Y: Tensor, root: str) -> Tensor:
     """Roots r (B, 3), metres, from the root branch's output (B, 1 or 3); see `LiftingNetwork`.
 
-    X: (B, N, 2) rays, size: (B, 1) their apparent size, Y: (B, N, 3) root-relative poses.
+    Args:
+        X: (B, N, 2) rays, size: (B, 1) their apparent size, Y: (B, N, 3) root-relative poses.
     """
     if root == "vector":
         return out

@@ -53,9 +53,13 @@ def table_3dhp(
 ) -> pd.DataFrame:
     """PCK3D, AUC and MPJPE of all valid frames together, of each sequence and each activity.
 
-    predicted, target: (N, 17, 3) metres. sequences, activities: one name a frame. Every frame
-    weighs the same, and every frame has the same 14 joints, so means of frames are pooled means.
-    Raises ValueError where the lengths differ.
+    Args:
+        predicted, target: (N, 17, 3) metres.
+        sequences, activities: one name a frame. Every frame weighs the same, and every frame has
+            the same 14 joints, so means of frames are pooled means.
+
+    Raises:
+        ValueError: where the lengths differ.
     """
     if not len(predicted) == len(target) == len(sequences) == len(activities) or not len(target):
         raise ValueError(
@@ -125,8 +129,11 @@ class ActionTable:
 def table_human36m(errors: Tensor, actions: Sequence[str]) -> ActionTable:
     """Human3.6M's row: `errors` (N,) in mm with the action of each frame, such as "Sitting".
 
-    The takes, views and people of an action are pooled; actions weigh the same. Names are
-    compared whole: "SittingDown" is not of "Sitting". Raises ValueError unless all 15 are there.
+    The takes, views and people of an action are pooled; actions weigh the same. Names are compared
+    whole: "SittingDown" is not of "Sitting".
+
+    Raises:
+        ValueError: unless all 15 are there.
     """
     means = metrics.action_means(errors, actions)
     if set(means) != set(human36m.ACTIONS):
@@ -138,7 +145,8 @@ def table_human36m(errors: Tensor, actions: Sequence[str]) -> ActionTable:
 def evaluate_human36m(model: LiftingNetwork, folder: Path, detections: str, damaged: bool = True):
     """`table_human36m` of a trained network under each protocol: {"mpjpe_mm": ActionTable, ...}.
 
-    damaged: with the three takes of S9 whose markers slipped, as most papers have it.
+    Args:
+        damaged: with the three takes of S9 whose markers slipped, as most papers have it.
     """
     device = next(model.parameters()).device
     _, test = human36m.load_views(folder, detections, damaged)

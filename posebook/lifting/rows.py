@@ -16,12 +16,6 @@ ONE_SEED = ()
 class Variant:
     """What makes a row.
 
-    loss: "reproj" (3.2), "trans-reproj" (3.7), "supervised", or "triangulated" (supervised on
-    triangulated detections). views: "real", or 8 virtual cameras more whose 2D poses are the
-    "virtual" projections of the true 3D, or of "triangulated" detections. cameras: "known" or
-    "recovered" from the detections. label_weights: confidences in the triangulation of labels.
-    lam: lambda of equation 3.7. long_takes: the same number of frames in a third of the takes.
-
     Table 3.3 taken apart: a loss with 3D labels compares poses relative to the root in space. With
     compare_in "pictures" it is equation 3.7 that trains, and with root_from "labels" the labels say
     where the root is, not the branch; compare_in "space" with the branch's root compares global
@@ -29,6 +23,16 @@ class Variant:
 
     Section 3.5 to the letter: projection "plain" is equation 3.1 as printed, pole and all, and
     max_norm None leaves the gradient as it is.
+
+    Attributes:
+        loss: "reproj" (3.2), "trans-reproj" (3.7), "supervised", or "triangulated" (supervised on
+            triangulated detections).
+        views: "real", or 8 virtual cameras more whose 2D poses are the "virtual" projections of the
+            true 3D, or of "triangulated" detections.
+        cameras: "known" or "recovered" from the detections.
+        label_weights: confidences in the triangulation of labels.
+        lam: lambda of equation 3.7.
+        long_takes: the same number of frames in a third of the takes.
     """
 
     loss: str = "trans-reproj"
@@ -160,7 +164,8 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
 class Profile:
     """How large an experiment is. `steps` of training, after `pretraining_steps` of eq. 3.6.
 
-    epochs, pretraining_epochs: where above 0 they set the steps, by the size of the data.
+    Attributes:
+        epochs, pretraining_epochs: where above 0 they set the steps, by the size of the data.
     """
 
     size: ViewsSize

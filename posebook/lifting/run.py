@@ -27,8 +27,9 @@ def run_row(
 ) -> Outcome:
     """Train and measure a variant.
 
-    folder: for checkpoints, and from where a killed run goes on; None for none. data: what
-    `posebook.lifting.prepare.load` gives, where rows share it.
+    Args:
+        folder: for checkpoints, and from where a killed run goes on; None for none.
+        data: what `posebook.lifting.prepare.load` gives, where rows share it.
     """
     seed_everything(seed)
     model = build(profile, variant).to(device)

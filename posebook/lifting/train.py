@@ -72,9 +72,13 @@ def train(
 ) -> Curves:
     """Train `model`; pre-training (eq. 3.6) first where the variant asks for it.
 
-    folder: where checkpoints go, and from where a killed run is resumed; None for none.
-    watch: numbers to log now and then in evaluation mode. clock: counts the seconds of training.
-    Raises ValueError where the variant learns from 3D truth and the views have none.
+    Args:
+        folder: where checkpoints go, and from where a killed run is resumed; None for none.
+        watch: numbers to log now and then in evaluation mode.
+        clock: counts the seconds of training.
+
+    Raises:
+        ValueError: where the variant learns from 3D truth and the views have none.
     """
     if views.Y is None and (variant.labelled or variant.adversarial):
         raise ValueError(

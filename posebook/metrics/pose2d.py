@@ -141,8 +141,9 @@ def error_over_time(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean error (T,) in pixels at each frame number of several clips, and how many clips have it.
 
-    errors, looked_for: (T_k, J) a clip. Figure 2.7; clips differ in length, so that late frames
-    stand on few clips.
+    Args:
+        errors, looked_for: (T_k, J) a clip. Figure 2.7; clips differ in length, so that late frames
+            stand on few clips.
     """
     longest = max(len(error) for error in errors)
     total, joints, clips = np.zeros(longest), np.zeros(longest), np.zeros(longest, dtype=int)

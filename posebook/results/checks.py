@@ -21,9 +21,12 @@ REPRODUCED, MOVED = "reproduced", "moved"
 class Check:
     """What a replay of a record's first steps gave.
 
-    record: digest of the file. verdict: "reproduced" or "moved". commit, device: of the replay.
-    difference: the largest relative one of all losses and gradients; 0 is the same bits. why: what
-    moved, in words.
+    Attributes:
+        record: digest of the file.
+        verdict: "reproduced" or "moved".
+        commit, device: of the replay.
+        difference: the largest relative one of all losses and gradients; 0 is the same bits.
+        why: what moved, in words.
     """
 
     record: str
@@ -47,7 +50,8 @@ def name_of(path: Path) -> str:
 def read_checks(folder: Path) -> dict[str, Check]:
     """All checks of one profile's folder of results; none where there is no file.
 
-    Raises ValueError, with file and remedy, if the file is not one of checks.
+    Raises:
+        ValueError: with file and remedy, if the file is not one of checks.
     """
     path = folder / FILE
     if not path.is_file():

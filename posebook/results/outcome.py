@@ -11,9 +11,12 @@ from torch import Tensor, nn
 class Outcome:
     """The trained networks and what a record says of them.
 
-    data: the arrays that the numbers rest on. batch: samples a step. seconds: of training, with
-    what the row had to learn before; training_seconds: of its own last stage, for the speed.
-    parameters: what was decided on the way. poses: examples for figures, in the first seed.
+    Attributes:
+        data: the arrays that the numbers rest on. batch: samples a step.
+        seconds: of training, with what the row had to learn before; training_seconds: of its own
+            last stage, for the speed.
+        parameters: what was decided on the way.
+        poses: examples for figures, in the first seed.
     """
 
     networks: tuple[nn.Module, ...]

@@ -45,7 +45,10 @@ def write_result(folder: str | os.PathLike, record: Mapping) -> Path:
     """Write one run's record and return its path, in the folder of its data set (`folder_of`).
 
     `schema`, `commit`, `code_digest` and `versions` are filled in where absent. The file appears
-    whole or not at all. Raises ValueError if a field is missing, unknown, misnamed or not finite.
+    whole or not at all.
+
+    Raises:
+        ValueError: if a field is missing, unknown, misnamed or not finite.
     """
     record = dict(record)
     record.setdefault("schema", SCHEMA)

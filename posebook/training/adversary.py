@@ -13,8 +13,10 @@ PENALTY = 10.0  # of the slope, as in Gulrajani et al. 2017
 class Adversary:
     """A critic and its optimiser.
 
-    real: draws so many true poses, `(n, generator) -> (n, J, 3)`, apart from the batch: unpaired.
-    width: of the critic's path of bones.
+    Args:
+        real: draws so many true poses, `(n, generator) -> (n, J, 3)`, apart from the batch:
+            unpaired.
+        width: of the critic's path of bones.
     """
 
     def __init__(
@@ -51,7 +53,9 @@ class Adversary:
 def gradient_penalty(critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
     """WGAN-GP (Gulrajani et al. 2017, eq. 3): the critic's slope between real and fake is one.
 
-    real, fake: (B, N, 3). mix: (B,) in [0, 1], where between the two the slope is taken.
+    Args:
+        real, fake: (B, N, 3).
+        mix: (B,) in [0, 1], where between the two the slope is taken.
     """
     mix = mix[:, None, None]
     between = (mix * real + (1 - mix) * fake).requires_grad_(True)

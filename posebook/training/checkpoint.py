@@ -50,7 +50,8 @@ def save(path: Path, signature: str, step: int, parts: Mapping, curves: Curves) 
 def load(path: Path) -> dict:
     """A checkpoint's content, on the processor: a run that began on a card may go on without one.
 
-    Raises ValueError with the remedy for a file that is damaged or no checkpoint.
+    Raises:
+        ValueError: with the remedy for a file that is damaged or no checkpoint.
     """
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
@@ -71,7 +72,8 @@ def load(path: Path) -> dict:
 def resume(path: Path | None, signature: str, parts: Mapping, curves: Curves) -> int:
     """Load a checkpoint, if there is one, into `parts` and `curves`; returns the step to go on.
 
-    Raises ValueError if it is damaged or of another run.
+    Raises:
+        ValueError: if it is damaged or of another run.
     """
     if path is None or not path.exists():
         return 0

@@ -20,7 +20,9 @@ class EpochOrder:
     """Batches of instants: each epoch a new random order of all, the remainder dropped.
 
     `batch(step)` depends on seed and step alone, so any step can be asked for at any time.
-    Raises ValueError if the data has fewer instants than a batch.
+
+    Raises:
+        ValueError: if the data has fewer instants than a batch.
     """
 
     def __init__(self, instants: int, size: int, seed: int, device="cpu") -> None:

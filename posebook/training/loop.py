@@ -23,9 +23,10 @@ SHAPES = ("one-cycle", "thirds", "constant")
 class Schedule:
     """How far a training goes, and how fast at each step; see `rate` for its shape.
 
-    max_norm: clip the gradient to this norm; one joint near the pole of eq. 3.1 otherwise spoils
-    Adam's running means for a thousand steps.
-    pretrained_factor: of the learning rate of parameters that were trained before.
+    Attributes:
+        max_norm: clip the gradient to this norm; one joint near the pole of eq. 3.1 otherwise
+            spoils Adam's running means for a thousand steps.
+        pretrained_factor: of the learning rate of parameters that were trained before.
     """
 
     steps: int
@@ -39,7 +40,8 @@ class Schedule:
 class Checkpoint:
     """Where a training is kept, about every so many steps, and under which name.
 
-    signature: of everything that makes this run what it is; a file of another one is refused.
+    Attributes:
+        signature: of everything that makes this run what it is; a file of another one is refused.
     """
 
     path: Path
@@ -86,13 +88,17 @@ def fit(
 
     Parameters that need no gradient (a frozen encoder) are left alone.
 
-    before_step: updates what is trained beside the model (a critic) and returns its logs.
-    extra_state: that critic and its optimiser, which a checkpoint must hold as well.
-    evaluate: numbers to log so many times (`evaluations`), in evaluation mode, the end included.
-    clock: counts the seconds, also those of the processes before a resumption.
+    Args:
+        before_step: updates what is trained beside the model (a critic) and returns its logs.
+        extra_state: that critic and its optimiser, which a checkpoint must hold as well.
+        evaluate: numbers to log so many times (`evaluations`), in evaluation mode, the end
+            included.
+        clock: counts the seconds, also those of the processes before a resumption.
 
-    Raises FloatingPointError if the loss stops being finite, ValueError for a foreign checkpoint,
-    OSError (one sentence, the previous checkpoint intact) if a checkpoint cannot be written.
+    Raises:
+        FloatingPointError: if the loss stops being finite.
+        ValueError: for a foreign checkpoint.
+        OSError: (one sentence, the previous checkpoint intact) if a checkpoint cannot be written.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = _groups(trained, pretrained_parameters, schedule.pretrained_factor)

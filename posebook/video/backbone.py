@@ -15,9 +15,11 @@ class Encoder(nn.Module):
 
     The thesis' "first four residual blocks" are conv2_x to conv5_x, the whole trunk.
 
-    width: 64 and up for ResNet-50 (bottleneck blocks, C = 2048); below, a small one that begins
-    with `width` channels and has `blocks` basic blocks a stage (two: ResNet-18), C = 8 width.
-    imagenet: ResNet-50 with weights that torchvision downloads when they are asked for.
+    Args:
+        width: 64 and up for ResNet-50 (bottleneck blocks, C = 2048); below, a small one that begins
+            with `width` channels and has `blocks` basic blocks a stage (two: ResNet-18), C = 8
+            width.
+        imagenet: ResNet-50 with weights that torchvision downloads when they are asked for.
     """
 
     def __init__(self, width: int = 64, blocks: int = 2, imagenet: bool = False) -> None:
@@ -78,7 +80,9 @@ class Branches(nn.Module):
     """Reduce and split: a point-wise convolution to a quarter of the channels, then M = 4 kernels.
 
     X (B, C, h, w) becomes M maps of C / 4 channels, one behind the other: (B, C, h, w) again.
-    dilations: None stands for a kernel of 1 x 1, a number for a 3 x 3 one with this dilation.
+
+    Args:
+        dilations: None stands for a kernel of 1 x 1, a number for a 3 x 3 one with this dilation.
     """
 
     def __init__(self, channels: int, dilations: tuple[int | None, ...] = (None, 1, 2, 4)) -> None:

@@ -116,8 +116,9 @@ def base_network(
 ) -> tuple[BaseNetwork, dict]:
     """The trained base network for these settings, from the cache or trained now; and its record.
 
-    start: weights to begin from, where they fit. Two processes that ask for the same network train
-    it once. The record has curves, wall_seconds, steps and key.
+    Args:
+        start: weights to begin from, where they fit. Two processes that ask for the same network
+            train it once. The record has curves, wall_seconds, steps and key.
     """
     if settings.epochs:
         steps = settings.epochs * max(1, len(train) // settings.batch)

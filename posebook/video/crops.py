@@ -29,7 +29,10 @@ STD = (0.229, 0.224, 0.225)
 class Augmentation:
     """One draw for each of B windows (or pictures): the same for all frames of a window.
 
-    rotation: (B,) degrees, clockwise as seen. scale: (B,) factor of the box's side. flip: (B,).
+    Attributes:
+        rotation: (B,) degrees, clockwise as seen.
+        scale: (B,) factor of the box's side.
+        flip: (B,).
     """
 
     rotation: Tensor
@@ -55,8 +58,10 @@ def draw_augmentation(n: int, generator: torch.Generator) -> Augmentation:
 def square(box: Tensor, enlarged: float = ENLARGED) -> tuple[Tensor, Tensor]:
     """Centres (..., 2) and sides (...) of boxes (..., 4), made square and enlarged.
 
-    The shorter side of the box is extended to the longer one. Raises ValueError for a box
-    without area.
+    The shorter side of the box is extended to the longer one.
+
+    Raises:
+        ValueError: for a box without area.
     """
     extent = box[..., 2:] - box[..., :2]
     if not bool((extent > 0).all()):
@@ -102,7 +107,9 @@ def relabel(values: Tensor, flip: Tensor, partners: Sequence[int]) -> Tensor:
     """Per-joint values (B, J, ...) with left and right exchanged where `flip` (B,) is set.
 
     A mirrored left hand looks like a right hand, and must be labelled so.
-    partners: (J,) the joint's mirror partner, `JointSet.flip`.
+
+    Args:
+        partners: (J,) the joint's mirror partner, `JointSet.flip`.
     """
     partners = torch.as_tensor(partners, device=values.device)
     chosen = flip.to(values.device).view(-1, *[1] * (values.ndim - 1))
@@ -144,9 +151,12 @@ def draw_rectangles(
 ) -> Tensor:
     """n rectangles (n, 4), x1, y1, x2, y2 in whole pixels of a crop, to erase (Zhong et al. 2020).
 
-    Area and aspect ratio are uniform in their ranges; a rectangle that does not fit is drawn
-    again. Empty where nothing is erased. log_aspect: uniform in the logarithm, so that upright
-    rectangles are as frequent as lying ones.
+    Area and aspect ratio are uniform in their ranges; a rectangle that does not fit is drawn again.
+    Empty where nothing is erased.
+
+    Args:
+        log_aspect: uniform in the logarithm, so that upright rectangles are as frequent as lying
+            ones.
     """
     rectangles = torch.zeros(n, 4, dtype=torch.long)
     open_ = torch.rand(n, generator=generator) < probability

@@ -25,8 +25,11 @@ from posebook.video.frames import Frames, crop, labels
 class Features:
     """Features of F frames in A copies, one copy behind the other: row a F + f.
 
-    X: (A F, C, h, w), half precision. joints: (A F, J, 2) pixels of the crop. counted: (A F, J).
-    M: (A F, 2, 3) from picture to crop.
+    Attributes:
+        X: (A F, C, h, w), half precision.
+        joints: (A F, J, 2) pixels of the crop.
+        counted: (A F, J).
+        M: (A F, 2, 3) from picture to crop.
     """
 
     X: Tensor
@@ -66,8 +69,9 @@ def features(
 ) -> Features:
     """Features of all frames, from the cache or computed now.
 
-    copies: augmented copies; 0 for one plain copy, as a test wants it. key: under which they are
-    kept; it must tell encoders, data and these settings apart.
+    Args:
+        copies: augmented copies; 0 for one plain copy, as a test wants it.
+        key: under which they are kept; it must tell encoders, data and these settings apart.
     """
     path = (folder or cache_folder()) / "features" / f"{key}.npy"
     draws = [augmentation_of(frames, copy, seed) for copy in range(copies)] or [None]

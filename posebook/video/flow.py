@@ -21,8 +21,10 @@ def image_flow(target: np.ndarray, other: np.ndarray, dis: cv2.DISOpticalFlow) -
 def averaged(maps: Tensor, pictures: Tensor, rows: Tensor) -> Tensor:
     """Heatmaps (B, K, h, w) of B targets, averaged over their windows along the flow.
 
-    maps: (F, K, h, w) of the frames of a clip. pictures: their crops (F, S, S, 3) of uint8.
-    rows: (B, W) frames of each window with the target in the middle.
+    Args:
+        maps: (F, K, h, w) of the frames of a clip.
+        pictures: their crops (F, S, S, 3) of uint8.
+        rows: (B, W) frames of each window with the target in the middle.
     """
     grey = [cv2.cvtColor(picture.numpy(), cv2.COLOR_RGB2GRAY) for picture in pictures]
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)

@@ -23,9 +23,12 @@ from posebook.video.crops import Augmentation
 class Frames:
     """F frames of C records, one record after the other.
 
-    joints: (F, J, 2) pixels of the picture. visible, annotated: (F, J). box: (F, 4).
-    clip: (F,) the record of each row. first, last: (F,) rows where its clip begins and ends; a
-    still is a clip of its own.
+    Attributes:
+        joints: (F, J, 2) pixels of the picture.
+        visible, annotated: (F, J).
+        box: (F, 4).
+        clip: (F,) the record of each row.
+        first, last: (F,) rows where its clip begins and ends; a still is a clip of its own.
     """
 
     records: tuple[ImageSet | VideoClip, ...]
@@ -99,7 +102,9 @@ def _stacked(parts: Sequence[np.ndarray], kind: type) -> Tensor:
 class Crops:
     """B crops. pictures: (B, S, S, 3) of uint8. joints: (B, J, 2) pixels of the crop.
 
-    counted: (B, J) joints with a label. M: (B, 2, 3) from picture to crop.
+    Attributes:
+        counted: (B, J) joints with a label.
+        M: (B, 2, 3) from picture to crop.
     """
 
     pictures: Tensor

@@ -20,8 +20,12 @@ def loss_of(
 ) -> Tensor:
     """Loss of an output against joints (B, K, 2) in pixels of a crop.
 
-    counted: (B, K) joints that have a label. sigma: of the peaks, in cells of the heatmap.
-    Raises ValueError for an unknown loss.
+    Args:
+        counted: (B, K) joints that have a label.
+        sigma: of the peaks, in cells of the heatmap.
+
+    Raises:
+        ValueError: for an unknown loss.
     """
     if loss == "heatmap":
         size = output.shape[-1]

@@ -25,8 +25,10 @@ def encode(
 ) -> tuple[Tensor, Tensor]:
     """Gaussian peaks of height 1, cut off at 3 sigma, and whether any of each lies on its map.
 
-    cells: (..., J, 2). Returns maps (..., J, size, size) and (..., J). rounded: put the peak on
-    the nearest whole cell, as most public code does; the thesis says "at the joint".
+    Args:
+        cells: (..., J, 2). Returns maps (..., J, size, size) and (..., J).
+        rounded: put the peak on the nearest whole cell, as most public code does; the thesis says
+            "at the joint".
     """
     center = (cells + 0.5).floor() if rounded else cells
     at = torch.arange(size, device=cells.device, dtype=cells.dtype)

@@ -57,16 +57,19 @@ def poses(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Joints (K, 2) in pixels and scores (K,) of one person, frame by frame.
 
-    pictures: arrays (H, W, 3) or files, in order, such as
-    `posebook.data.formats.pictures.read_video` gives them. boxes: the person's (x1, y1, x2, y2) in
-    each; None takes whole pictures. size, loss: of the crops and of the training of the network.
-    form: "cached" or "stream".
-
     Encoder and model are put into evaluation mode: in training mode the answers depend on which
     frames are taken together.
 
-    Raises ValueError, with `name` and the frame, for a missing or a surplus box, one without area,
-    or one that lies outside its picture.
+    Args:
+        pictures: arrays (H, W, 3) or files, in order, such as
+            `posebook.data.formats.pictures.read_video` gives them.
+        boxes: the person's (x1, y1, x2, y2) in each; None takes whole pictures.
+        size, loss: of the crops and of the training of the network.
+        form: "cached" or "stream".
+
+    Raises:
+        ValueError: with `name` and the frame, for a missing or a surplus box, one without area, or
+            one that lies outside its picture.
     """
     run = {"cached": cached, "stream": stream}
     if form not in run:
@@ -193,7 +196,9 @@ def stream(
 
     Forwards the state lives from the first frame on. Backwards it begins `lookahead` frames behind
     the end of each block: a video that is still being filmed has no last frame.
-    Raises ValueError for a network that looks at single frames.
+
+    Raises:
+        ValueError: for a network that looks at single frames.
     """
     _needs_recursion(model)
     encoder.eval(), model.eval()

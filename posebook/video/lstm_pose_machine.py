@@ -27,7 +27,10 @@ def _features(width: int, features: int) -> nn.Sequential:
 class LSTMPoseMachine(nn.Module):
     """Heatmaps (T, K + 1, h / 8, w / 8) of a clip (T, 3, h, w), background last, frame by frame.
 
-    K: number of joints. width: of the large convolutions, 128 as published.
+    K: number of joints.
+
+    Args:
+        width: of the large convolutions, 128 as published.
     """
 
     def __init__(self, joints: int, width: int = WIDTH) -> None:

@@ -39,7 +39,8 @@ def accuracy(
 ) -> dict[str, float]:
     """PCK at all thresholds, all means and groups: `pck_0.2_mean13`, `pck_0.1_wrist`, ...
 
-    rows: which frames the predictions are of; default: all.
+    Args:
+        rows: which frames the predictions are of; default: all.
     """
     truth, box = frames.joints[rows].numpy(), frames.box[rows].numpy()
     found = {}

@@ -21,13 +21,16 @@ SAME = (1, 1, 1, 1)  # the kernel of the SS form: 3 x 3, dilation 1, four times
 class VideoNetwork(nn.Module):
     """From the encoder's features X of many frames to the heatmaps of some of them.
 
-    front: what stands between encoder and TCE module. "none" and "pyramid" have no TCE module and
-    are the base network without and with the pyramid of section 2.4, frame by frame. "single":
-    point-wise reduction to 1 / reduce of the channels, one TCE module. "same" and "multi": four
-    kernels behind the reduction, all alike (SS) or with growing dilations (MS), and four modules.
-    directions: 1 for the past alone, 2 for past and future. separate: weights of their own for
-    the future. residual: add the target's X to the enhanced map of the four-module forms.
-    head: "heatmap" for a decoder, "regression" for one layer that gives coordinates.
+    Args:
+        front: what stands between encoder and TCE module. "none" and "pyramid" have no TCE module
+            and are the base network without and with the pyramid of section 2.4, frame by frame.
+            "single": point-wise reduction to 1 / reduce of the channels, one TCE module. "same" and
+            "multi": four kernels behind the reduction, all alike (SS) or with growing dilations
+            (MS), and four modules.
+        directions: 1 for the past alone, 2 for past and future.
+        separate: weights of their own for the future.
+        residual: add the target's X to the enhanced map of the four-module forms.
+        head: "heatmap" for a decoder, "regression" for one layer that gives coordinates.
     """
 
     def __init__(

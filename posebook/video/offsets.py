@@ -18,7 +18,8 @@ from posebook.video.tce import windows
 def offset_field(encoder: nn.Module, model: VideoNetwork, pictures: Tensor, N: int) -> Tensor:
     """The offsets (2, h, w), in cells, by which the last step moves the state to the target.
 
-    pictures: (T, S, S, 3) crops, the target last. Of several scales, those of the first.
+    Args:
+        pictures: (T, S, S, 3) crops, the target last. Of several scales, those of the first.
     """
     maps, gates = model.prepare(encoder(crops.normalised(pictures)))
     target, first = torch.tensor([len(maps) - 1]), torch.tensor([0])
@@ -32,9 +33,11 @@ def motion_in_cells(
 ) -> np.ndarray:
     """From where each cell's content has come, (2, cells, cells) in cells: what a warp should say.
 
-    flow: (H, W, 2) true motion of the picture to the next frame, in pixels. M, M_next: (2, 3) from
-    either picture to its crop. A pixel that was at u in the crop is at v in the next one's; a cell
-    has the mean of u - v over the pixels whose v lies in it, and 0 without any.
+    Args:
+        flow: (H, W, 2) true motion of the picture to the next frame, in pixels.
+        M, M_next: (2, 3) from either picture to its crop. A pixel that was at u in the crop is at v
+            in the next one's; a cell has the mean of u - v over the pixels whose v lies in it, and
+            0 without any.
     """
     H, W = flow.shape[:2]
     y, x = np.mgrid[:H, :W]

@@ -31,9 +31,12 @@ def predict(
 ) -> Predictions:
     """Joints of `targets` (default: every frame) in pixels of their pictures.
 
-    stride: another one than the variant's. shown: (F,) which frame is shown in the place of each
-    when it is a neighbour: for videos with repeated frames. left: (K,) the frames that a video with
-    lost ones still has, in order; windows then count among those, and they are the targets.
+    Args:
+        stride: another one than the variant's.
+        shown: (F,) which frame is shown in the place of each when it is a neighbour: for videos
+            with repeated frames.
+        left: (K,) the frames that a video with lost ones still has, in order; windows then count
+            among those, and they are the targets.
     """
     model.eval()
     frames = feats.frames

@@ -19,13 +19,19 @@ BASE_SEED = 0  # of the base network, whatever the seed of a row
 class Variant:
     """What makes a row.
 
-    front, aggregation, directions, start, offsets, separate, residual, reduce: see `VideoNetwork`
-    and `TCE`. flow: average heatmaps along the optical flow. loss: "heatmap", "integral" or
-    "regression". erasing: random erasing in the second step. N neighbours at either side, `stride`
-    frames apart. ends: beyond the ends of a clip, "repeat" the end frame or "truncate" the window.
-    pretrained: base network from "stills", or without any from the "clips" alone. trained: False
-    to measure the base network as it is. cached: False to encode fresh augmentations at each step.
-    also: what else is measured: "curves", "stream", "strides", "broken" (repeated and lost frames).
+    Attributes:
+        front, aggregation, directions, start, offsets, separate, residual, reduce: see
+            `VideoNetwork` and `TCE`.
+        flow: average heatmaps along the optical flow.
+        loss: "heatmap", "integral" or "regression".
+        erasing: random erasing in the second step. N neighbours at either side, `stride` frames
+            apart.
+        ends: beyond the ends of a clip, "repeat" the end frame or "truncate" the window.
+        pretrained: base network from "stills", or without any from the "clips" alone.
+        trained: False to measure the base network as it is.
+        cached: False to encode fresh augmentations at each step.
+        also: what else is measured: "curves", "stream", "strides", "broken" (repeated and lost
+            frames).
     """
 
     front: str = "single"
@@ -140,10 +146,14 @@ ONE_SEED = ("base-network", "table-2.1", "table-2.2", "figure-2.9-between", "tce
 class BaseSettings:
     """Size of the base network and of its training.
 
-    width, blocks: of the encoder, see `posebook.video.backbone.Encoder`. crop: pixels. sigma: of
-    the peaks, in cells. imagenet: start from ImageNet's weights, which torchvision then downloads.
-    schedule: of the learning rate; or, as in the thesis, shares of the run after which it drops.
-    epochs: where above 0 they set the steps, by the size of the data.
+    Attributes:
+        width, blocks: of the encoder, see `posebook.video.backbone.Encoder`.
+        crop: pixels.
+        sigma: of the peaks, in cells.
+        imagenet: start from ImageNet's weights, which torchvision then downloads.
+        schedule: of the learning rate; or, as in the thesis, shares of the run after which it
+            drops.
+        epochs: where above 0 they set the steps, by the size of the data.
     """
 
     width: int
@@ -166,9 +176,13 @@ class Profile:
     """How large an experiment is.
 
     A batch is `segments` stretches of `length` neighbouring targets, each from one clip with one
-    augmentation: neighbours share most frames of their windows. copies: augmented copies of each
-    clip in the feature cache; 0 for none, encoding fresh ones at each step. evaluations: how often
-    the test split is looked at in training. epochs: where above 0 they set the steps.
+    augmentation: neighbours share most frames of their windows.
+
+    Attributes:
+        copies: augmented copies of each clip in the feature cache; 0 for none, encoding fresh ones
+            at each step.
+        evaluations: how often the test split is looked at in training.
+        epochs: where above 0 they set the steps.
     """
 
     size: str

@@ -37,9 +37,10 @@ def run_row(
 ) -> Outcome:
     """Train and measure a variant; its networks are the encoder and the network behind it.
 
-    folder: for the checkpoint, the trained network and its predictions; None for none. cache: where
-    base networks and features are kept; default `paths.cache_folder()`. data: what
-    `posebook.video.prepare.prepare` gives, where rows share it.
+    Args:
+        folder: for the checkpoint, the trained network and its predictions; None for none.
+        cache: where base networks and features are kept; default `paths.cache_folder()`.
+        data: what `posebook.video.prepare.prepare` gives, where rows share it.
     """
     setting = data or prepare(profile, variant, seed, dataset, device, cache)
     profile = in_steps(profile, len(setting.train))

@@ -27,7 +27,6 @@ from posebook.video.lstm_pose_machine import LSTMPoseMachine
 from posebook.video.network import VideoNetwork
 from posebook.video.tce import windows
 
-EXPERIMENT = "runtime"
 N, JOINTS = 6, 15
 FORMS = ("base", "flow", "naive", "cached", "stream", "lstm-pose-machine")
 
@@ -36,9 +35,11 @@ FORMS = ("base", "flow", "naive", "cached", "stream", "lstm-pose-machine")
 class SpeedSize:
     """Sizes of the networks and of the clip. width, blocks: of the encoder, see `Encoder`.
 
-    frames: length of the clip, which is also the batch. few: how many frames the slow forms are
-    timed on, the naive one and the LSTM Pose Machine, which know no batch. machine_width,
-    machine_crop: of the latter.
+    Attributes:
+        frames: length of the clip, which is also the batch.
+        few: how many frames the slow forms are timed on, the naive one and the LSTM Pose Machine,
+            which know no batch.
+        machine_width, machine_crop: of the latter.
     """
 
     width: int

@@ -71,7 +71,9 @@ def strips(
 ) -> tuple[list[dict], dict[str, float]]:
     """What is drawn of the chosen clips, and each row's mean error there in pixels.
 
-    joints: row -> (F, J, 2) pixels. chosen_by: the row by whose error the clips are chosen.
+    Args:
+        joints: row -> (F, J, 2) pixels.
+        chosen_by: the row by whose error the clips are chosen.
     """
     truth = frames.joints.numpy()
     error = {row: pose2d.distances(values, truth) for row, values in joints.items()}

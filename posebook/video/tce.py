@@ -20,8 +20,9 @@ OFFSETS = ("state", "both", "none")
 def deform(H: Tensor, offset: Tensor) -> Tensor:
     """Equations 2.5 and 2.6: the value at p is that of H (B, C, h, w) at p + offset, bilinear.
 
-    offset: (B, 2, h, w) in cells, x before y. Outside the map everything is 0, as in the sum of
-    equation 2.5, which only has cells of the map in it.
+    Args:
+        offset: (B, 2, h, w) in cells, x before y. Outside the map everything is 0, as in the sum of
+            equation 2.5, which only has cells of the map in it.
     """
     h, w = H.shape[-2:]
     x = torch.arange(w, device=H.device, dtype=H.dtype) + offset[:, 0]
@@ -34,9 +35,11 @@ def deform(H: Tensor, offset: Tensor) -> Tensor:
 class TCE(nn.Module):
     """One direction of time, equations 2.3 to 2.8, for M scales of C channels each.
 
-    aggregation: "sum" (2.7) or "lstm" (2.8). start: H of the oldest frame, its "features" as
-    printed, or "zeros" with one step more. offsets: predicted from the "state" as printed, from
-    "both" state and next frame, or "none": nothing is shifted.
+    Args:
+        aggregation: "sum" (2.7) or "lstm" (2.8).
+        start: H of the oldest frame, its "features" as printed, or "zeros" with one step more.
+        offsets: predicted from the "state" as printed, from "both" state and next frame, or "none":
+            nothing is shifted.
     """
 
     def __init__(
@@ -110,9 +113,10 @@ class TCE(nn.Module):
     ) -> Tensor:
         """Enhanced maps (B, M C, h, w) of the last frame of each of B windows.
 
-        maps: (F, M C, h, w) of F frames, gates: their `input_gates`. rows: (B, N + 1) which frames
-        a window has, the target last. truncate: a frame that repeats the one before, as beyond the
-        end of a clip, is no step.
+        Args:
+            maps: (F, M C, h, w) of F frames, gates: their `input_gates`.
+            rows: (B, N + 1) which frames a window has, the target last.
+            truncate: a frame that repeats the one before, as beyond the end of a clip, is no step.
         """
         oldest = maps[rows[:, 0]]
         H, c = self.begin(oldest)
@@ -138,7 +142,8 @@ def windows(
 ) -> tuple[Tensor, Tensor]:
     """Frames (B, N + 1) before and after each target, oldest and latest first, the target last.
 
-    first, last: (B,) the ends of the target's clip; what lies beyond is the end frame again.
+    Args:
+        first, last: (B,) the ends of the target's clip; what lies beyond is the end frame again.
     """
     steps = stride * torch.arange(N, -1, -1, device=target.device)
     low, high = first[:, None], last[:, None]

@@ -94,8 +94,10 @@ def train(
 ) -> Curves:
     """The second step: pyramid, TCE module and decoder on clips, behind the frozen encoder.
 
-    folder: for checkpoints, and from where a killed run goes on; None for none. watch: numbers to
-    log now and then in evaluation mode. clock: counts the seconds of training.
+    Args:
+        folder: for checkpoints, and from where a killed run goes on; None for none.
+        watch: numbers to log now and then in evaluation mode.
+        clock: counts the seconds of training.
     """
     device = next(model.parameters()).device
     starts = block_starts(setting.train, profile.length)

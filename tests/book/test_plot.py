@@ -7,7 +7,6 @@ import pytest
 
 from posebook import palette
 from posebook.book import plot
-from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
 
 matplotlib.use("Agg")
@@ -95,18 +94,6 @@ def test_seeds_of_a_curve_share_a_colour_and_a_label(ax):
     assert colors[0] == colors[1] != colors[2]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
     assert ax.get_yscale() == "log" and np.isnan(ax.lines[0].get_ydata()[1])
-
-
-def test_a_camera_is_drawn_where_it_stands_and_looks(ax3d):
-    R = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # looks along +y
-    camera = Camera.from_center("c", R, (1.0, -5.0, 1.5), (1000, 1000), (500, 500), (1000, 1000))
-    plot.plot_cameras(ax3d, [camera], depth=2.0)
-    assert len(ax3d.lines) == 5
-    rim = np.stack(ax3d.lines[4].get_data_3d(), axis=-1)
-    np.testing.assert_allclose(rim[:, 1], -3.0)
-    np.testing.assert_allclose(rim[:4].mean(0), [1, -3, 1.5])
-    low, high = ax3d.get_ylim()
-    assert low < -5 and -3 < high, "centre and picture are both in view"
 
 
 def test_the_style_can_be_set():

@@ -15,8 +15,10 @@ from posebook.data.official.report import Report
 def names_in(folder: Path, remedy: str = "") -> list[str]:
     """Sorted names in a folder, hidden ones left out.
 
-    Raises FileNotFoundError, with the remedy, if there is none and ValueError if two names differ
-    in case only: on another machine these are one file, and which is read would depend on luck.
+    Raises:
+        FileNotFoundError: with the remedy, if there is none.
+        ValueError: if two names differ in case only: on another machine these are one file, and
+            which is read would depend on luck.
     """
     ending = f"; {remedy}" if remedy else ""
     try:
@@ -43,8 +45,11 @@ def names_in(folder: Path, remedy: str = "") -> list[str]:
 def numbered_pictures(folder: Path, pattern: str, count: int, remedy: str) -> tuple[Path, ...]:
     """The pictures 1 to `count` in a folder, named by `pattern`, such as "{:06d}.jpg".
 
-    Only names are looked at. Raises FileNotFoundError that says how many there are if one of them
-    is missing, and ValueError if there are more than the labels know.
+    Only names are looked at.
+
+    Raises:
+        FileNotFoundError: that says how many there are if one of them is missing.
+        ValueError: if there are more than the labels know.
     """
     there = set(names_in(folder, remedy))
     wanted = [pattern.format(number) for number in range(1, count + 1)]
@@ -65,8 +70,9 @@ def numbered_pictures(folder: Path, pattern: str, count: int, remedy: str) -> tu
 def read_bytes(path: Path, remedy: str) -> bytes:
     """The bytes of a file.
 
-    Raises OSError with the remedy if there is none that may be read, and ValueError if a pointer of
-    Git LFS stands in its place.
+    Raises:
+        OSError: with the remedy if there is none that may be read.
+        ValueError: if a pointer of Git LFS stands in its place.
     """
     try:
         content = path.read_bytes()
@@ -107,8 +113,9 @@ def report_errors(
 ) -> None:
     """Add errors to a report: what is wrong before the first semicolon, the remedy behind it.
 
-    otherwise: the remedy where an error has none. The same words are told once. Of many errors
-    only the first few are told, and how many more there are: usually it is one fault.
+    Args:
+        otherwise: the remedy where an error has none. The same words are told once. Of many errors
+            only the first few are told, and how many more there are: usually it is one fault.
     """
     errors = list(dict.fromkeys(map(str, errors)))
     for problem in errors[:most]:

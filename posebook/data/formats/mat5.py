@@ -43,11 +43,15 @@ class Unreadable(Exception):
 def parse(content: bytes, largest: int = LARGEST, title: str = "") -> dict[str, Any]:
     """Name -> value of every matrix in a file.
 
-    Structs are dicts; cells and arrays of structs are lists, column by column as MATLAB counts;
-    one line of text is a str, several are a list; numbers are arrays of at least two axes.
+    Structs are dicts; cells and arrays of structs are lists, column by column as MATLAB counts; one
+    line of text is a str, several are a list; numbers are arrays of at least two axes.
 
-    Raises Unreadable. largest: bytes that the file may take when it is unpacked. title: of the
-    progress bar.
+    Args:
+        largest: bytes that the file may take when it is unpacked.
+        title: of the progress bar.
+
+    Raises:
+        Unreadable: it is damaged, of another format or too large.
     """
     order = _byte_order(content)
     fields, total = {}, 0

@@ -39,8 +39,10 @@ class MatFile:
     def array(self, field: str, *shape: int | None, dtype=np.float64) -> np.ndarray:
         """A numeric field as `dtype` of this shape, None standing for any length.
 
-        MATLAB keeps no last axis of length one; it is put back. Raises ValueError for another shape
-        or type and for what is not finite.
+        MATLAB keeps no last axis of length one; it is put back.
+
+        Raises:
+            ValueError: for another shape or type and for what is not finite.
         """
         return numeric(self[field], shape, lambda problem: self.error(field, problem), dtype)
 
@@ -65,10 +67,13 @@ class MatFile:
 def read_mat(path: Path, remedy: str = UNPACK_ANEW, largest: int = LARGEST) -> MatFile:
     """Read a MATLAB 5 file whole.
 
-    largest: bytes that the file may take when its compressed parts are unpacked.
+    Args:
+        largest: bytes that the file may take when its compressed parts are unpacked.
 
-    Raises ValueError, naming the file and the remedy, for a file of another format, cut short,
-    damaged, too large, or with MATLAB objects in it; OSError if it cannot be opened.
+    Raises:
+        ValueError: naming the file and the remedy, for a file of another format, cut short,
+            damaged, too large, or with MATLAB objects in it.
+        OSError: if it cannot be opened.
     """
     content = read_bytes(path, remedy)
     try:

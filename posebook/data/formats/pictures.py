@@ -10,8 +10,9 @@ import numpy as np
 def read_picture(path: str | Path) -> np.ndarray:
     """A picture file as (H, W, 3) of uint8, RGB; grey and palette pictures become coloured.
 
-    Raises FileNotFoundError if there is no such file, ValueError if it is empty, cut off or no
-    picture.
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is empty, cut off or no picture.
     """
     path = Path(path)
     if not path.is_file():
@@ -41,7 +42,8 @@ def _cut_off(content: np.ndarray) -> bool:
 def picture(item: np.ndarray | str | Path) -> np.ndarray:
     """A record's picture as (H, W, 3) of uint8: an array as it is (grey ones in three), or a file.
 
-    Raises ValueError for an array of another type or shape, and as `read_picture`.
+    Raises:
+        ValueError: for an array of another type or shape, and as `read_picture`.
     """
     if isinstance(item, str | Path):
         return read_picture(item)
@@ -59,8 +61,10 @@ def read_video(path: str | Path, resize: bool = False) -> Iterator[np.ndarray]:
     """The frames of a video file, (H, W, 3) of uint8, RGB, one at a time.
 
     A frame whose size differs from the first one's is refused, or resized to it.
-    Raises FileNotFoundError, and ValueError with the file's name if no frame can be read or a
-    size changes.
+
+    Raises:
+        FileNotFoundError, ValueError: with the file's name if no frame can be read or a size
+            changes.
     """
     path = Path(path)
     if not path.is_file():

@@ -54,9 +54,12 @@ _DAMAGE = (
 def read_npz(path: Path, fields: Iterable[str], limit: int = LIMIT) -> dict[str, object]:
     """The named fields of an .npz file; a 0-d object array comes as the object in it.
 
-    A field that the file lacks is left out. Arrays are read-only. Raises FileNotFoundError, or
-    ValueError that names the file and what is wrong: no archive, cut off, larger than `limit` or
-    packed beyond belief, or a pickle with more than arrays and plain containers in it.
+    A field that the file lacks is left out. Arrays are read-only.
+
+    Raises:
+        FileNotFoundError, ValueError: that names the file and what is wrong: no archive, cut off,
+            larger than `limit` or packed beyond belief, or a pickle with more than arrays and plain
+            containers in it.
     """
     path = _existing(path)
     with _explained(path), zipfile.ZipFile(path) as archive:
@@ -84,7 +87,8 @@ def read_npy(path: Path, limit: int = LIMIT) -> object:
 def run(stream: BinaryIO) -> object:
     """What the pickle at the stream's place builds. The stream must be able to go back.
 
-    Raises ValueError for a name or an instruction that is not admitted, and for damage.
+    Raises:
+        ValueError: for a name or an instruction that is not admitted, and for damage.
     """
     start = stream.tell()
     try:
@@ -368,7 +372,8 @@ for _core in ("numpy.core", "numpy._core"):  # NumPy 1 and NumPy 2
 def _finished(value: object, seen: dict[int, tuple[object, object]]) -> object:
     """`value` with whole arrays in place of those told in halves.
 
-    seen: by its id, each container and what it became; one that is in two places stays one.
+    Args:
+        seen: by its id, each container and what it became; one that is in two places stays one.
     """
     if isinstance(value, _Array | _Type):
         value = value.whole

@@ -19,8 +19,13 @@ def check(name: str, folder: Path) -> Report:
 def check_and_say(name: str, folder: Path | None = None, sheet: Path | None = None) -> int:
     """Print the report of a data set; returns 0 if all is as it should be, else 1.
 
-    folder: default where the book looks. sheet: a PNG file for samples to look at.
-    Raises ValueError for an unknown data set, FileNotFoundError where there is no such folder.
+    Args:
+        folder: default where the book looks.
+        sheet: a PNG file for samples to look at.
+
+    Raises:
+        ValueError: for an unknown data set.
+        FileNotFoundError: where there is no such folder.
     """
     folder = folder or data_folder(name)
     if not folder.is_dir():

@@ -17,7 +17,9 @@ DATASETS = ("human36m", "mpi-inf-3dhp", "jhmdb", "penn-action", "mpii")
 def data_folder(name: str) -> Path:
     """Folder of the data set `name`: `$POSEBOOK_DATA/<name>`, else `data/<name>` in the clone.
 
-    Raises ValueError for an unknown name, FileNotFoundError with the remedy where it is missing.
+    Raises:
+        ValueError: for an unknown name.
+        FileNotFoundError: with the remedy where it is missing.
     """
     if name not in DATASETS:
         raise ValueError(f"unknown data set {name!r}; known: {', '.join(DATASETS)}")
@@ -58,7 +60,8 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 def other_form(folder: Path, forms: Mapping[str, str]) -> str:
     """A sentence about the first file in `folder` that is of another form than is read, or "".
 
-    forms: name, with * for any text, or folder/name -> what such a file is and what to do.
+    Args:
+        forms: name, with * for any text, or folder/name -> what such a file is and what to do.
     """
     for pattern, sentence in forms.items():
         for path in sorted(folder.glob(pattern)):
@@ -69,8 +72,10 @@ def other_form(folder: Path, forms: Mapping[str, str]) -> str:
 def find(folder: Path, name: str) -> Path:
     """The file or folder called `name` in `folder`, in whatever case it is written.
 
-    Raises FileNotFoundError if there is none or a link that leads nowhere, ValueError if two names
-    differ in case only: archives of different age, unpacked over each other.
+    Raises:
+        FileNotFoundError: if there is none or a link that leads nowhere.
+        ValueError: if two names differ in case only: archives of different age, unpacked over each
+            other.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")

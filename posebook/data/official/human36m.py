@@ -77,10 +77,14 @@ def load_views(
 ) -> tuple[list[ViewSequence], list[ViewSequence]]:
     """Training (S1, S5 to S8) and test (S9, S11) sequences of four views.
 
-    detections: "gt" for the true 2D joints, or what stands behind `data_2d_h36m_`. damaged: keep
-    the three takes of S9 whose markers slipped. Where the file has no confidences they are 1.
-    Raises FileNotFoundError or ValueError that names file, field and remedy; warns if there are
-    not as many pictures as there should be.
+    Args:
+        detections: "gt" for the true 2D joints, or what stands behind `data_2d_h36m_`.
+        damaged: keep the three takes of S9 whose markers slipped. Where the file has no confidences
+            they are 1.
+
+    Raises:
+        FileNotFoundError, ValueError: that names file, field and remedy; warns if there are not as
+            many pictures as there should be.
     """
     folder = Path(folder)
     sequences = _read_all(folder, detections)
@@ -118,7 +122,8 @@ def _tried(faults: Faults, read: Callable, *arguments: object) -> object:
 def canonical(key: str) -> str:
     """The action of a take: "Directions 1" is of "Directions", "TakingPhoto" is "Photo".
 
-    Raises ValueError for what is no action of Human3.6M.
+    Raises:
+        ValueError: for what is no action of Human3.6M.
     """
     name = key.split(" ")[0]
     name = _OTHER_NAMES.get(name, name)
@@ -156,7 +161,11 @@ def _distances(sequence: ViewSequence, frames: int) -> np.ndarray:
 def read_positions(path: Path, faults: Faults = None) -> dict[str, dict[str, np.ndarray]]:
     """`positions[subject][take]` (T, 17, 3), world, metres, of `data_3d_h36m.npz`.
 
-    faults: takes the error about missing subjects. Raises ValueError with file, field and remedy.
+    Args:
+        faults: takes the error about missing subjects.
+
+    Raises:
+        ValueError: with file, field and remedy.
     """
     found = safe_pickle.read_npz(path, ["positions_3d"])
     positions = _subjects(path, "positions_3d", found.get("positions_3d"), (), faults)
@@ -181,8 +190,11 @@ class Detections:
 def read_detections(path: Path, faults: Faults = None) -> Detections:
     """Of a `data_2d_h36m_*.npz`; `layout_name` may be absent.
 
-    faults: takes the error about missing subjects. Raises ValueError for other joints, such as
-    COCO's, and for what does not fit.
+    Args:
+        faults: takes the error about missing subjects.
+
+    Raises:
+        ValueError: for other joints, such as COCO's, and for what does not fit.
     """
     found = safe_pickle.read_npz(path, ["positions_2d", "metadata"])
     layout = _layout(path, found.get("metadata"))

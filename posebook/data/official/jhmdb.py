@@ -67,7 +67,10 @@ def load_clips(folder: Path, split: int = 1) -> tuple[list[VideoClip], list[Vide
     """Training and test clips of one split, in alphabetical order, pictures as paths.
 
     The three splits are three experiments: one's training clips are another's test, so they are
-    never pooled. Raises ValueError or FileNotFoundError with file, field and remedy.
+    never pooled.
+
+    Raises:
+        ValueError, FileNotFoundError: with file, field and remedy.
     """
     if split not in CLIPS:
         raise ValueError(f"sub-JHMDB has splits 1, 2 and 3, not {split!r}")

@@ -67,14 +67,17 @@ def load_views(
 ) -> tuple[list[ViewSequence], list[ViewSequence]]:
     """Training sequences of five views, and the valid test frames, one view each.
 
-    scale: "metric" (`annot3`) as the people were, or "universal" (`univ_annot3`), where everybody
-    has the height of one skeleton: the official truth. In universal scale the cameras of a
-    training sequence move with it, so 2D joints stay what they are. There are no detections in
-    the files: 2D joints are the annotated ones, with confidence 1.
-
     A test sequence is one activity of one test subject: frames in order, with gaps between.
-    Raises FileNotFoundError or ValueError that names file, field and remedy; warns if frames are
-    missing.
+
+    Args:
+        scale: "metric" (`annot3`) as the people were, or "universal" (`univ_annot3`), where
+            everybody has the height of one skeleton: the official truth. In universal scale the
+            cameras of a training sequence move with it, so 2D joints stay what they are. There are
+            no detections in the files: 2D joints are the annotated ones, with confidence 1.
+
+    Raises:
+        FileNotFoundError, ValueError: that names file, field and remedy; warns if frames are
+            missing.
     """
     if scale not in SCALES:
         raise ValueError(f"unknown scale {scale!r}; known: {', '.join(SCALES)}")
@@ -172,8 +175,11 @@ def _extent(joints: np.ndarray) -> np.ndarray:
 def read_calibration(path: Path) -> dict[int, Camera]:
     """Cameras 0 to 13 of a `camera.calibration`, world in metres as in the file (y up).
 
-    Lines are found by their first word, not by their place. The file's extrinsics are
-    `X_cam = R X_world + T` in millimetres. Raises ValueError with the camera and the field.
+    Lines are found by their first word, not by their place. The file's extrinsics are `X_cam = R
+    X_world + T` in millimetres.
+
+    Raises:
+        ValueError: with the camera and the field.
     """
     blocks: list[dict[str, list[str]]] = []
     try:
@@ -270,8 +276,12 @@ def _check_agreement(path: Path, worlds: list[np.ndarray]) -> None:
 class Recording:
     """All frames of one test subject.
 
-    pixels: (F, 17, 2). metric, universal: (F, 17, 3) metres, camera frame. valid: (F,) whether the
-    frame counts. activity: (F,) index into `ACTIVITIES`. camera: at the origin of its own frame.
+    Attributes:
+        pixels: (F, 17, 2).
+        metric, universal: (F, 17, 3) metres, camera frame.
+        valid: (F,) whether the frame counts.
+        activity: (F,) index into `ACTIVITIES`.
+        camera: at the origin of its own frame.
     """
 
     name: str

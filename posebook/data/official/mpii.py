@@ -1,4 +1,4 @@
-"""MPII Human Pose: pictures of people with 16 joints, which pre-train the base network.
+"""MPII Human Pose: pictures of people with 16 joints, which pre-train the base network::
 
     images/015601864.jpg ...
     annot/train.json, valid.json           the converted form (or annotations/mpii_train.json,
@@ -44,7 +44,8 @@ Person = tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 def load_stills(folder: Path) -> tuple[ImageSet, ImageSet]:
     """People for training and for validation, one a picture of the record, pictures as paths.
 
-    Raises ValueError or FileNotFoundError with file, field and remedy.
+    Raises:
+        ValueError, FileNotFoundError: with file, field and remedy.
     """
     train, valid, _ = _people_of(*annotations(folder))
     return _records(folder, train, valid)
@@ -120,10 +121,11 @@ def read_pytorch_pose(path: Path) -> tuple[list[Person], list[Person]]:
     """People for training and for validation of pytorch-pose's `mpii_annotations.json`.
 
     joint_self has x, y and 1 for a joint that is seen, 0 for one that is hidden; a row of zeros is
-    a joint that nobody labelled. objpos and scale_provided are as in the original; the other
-    people of the picture, who are in every entry, are entries of their own too.
+    a joint that nobody labelled. objpos and scale_provided are as in the original; the other people
+    of the picture, who are in every entry, are entries of their own too.
 
-    Raises ValueError with the person, the field and the remedy.
+    Raises:
+        ValueError: with the person, the field and the remedy.
     """
     parts: tuple[list[Person], list[Person]] = [], []
     fields = ("isValidation", "img_paths", "objpos", "scale_provided", "joint_self")
@@ -199,12 +201,14 @@ class Original(NamedTuple):
 def read_original(path: Path, detections: Path | None = None) -> Original:
     """People of the original file, in its order.
 
-    detections: whom Tompson et al. held out. Their pictures hold others too, who are in neither
-    part. Without it, every tenth picture by the sum of its name is held out: another split, so its
-    numbers compare with nobody's.
+    Args:
+        detections: whom Tompson et al. held out. Their pictures hold others too, who are in neither
+            part. Without it, every tenth picture by the sum of its name is held out: another split,
+            so its numbers compare with nobody's.
 
-    Raises ValueError with the file, the picture's number in annolist, the field and the remedy;
-    OSError if a file cannot be opened.
+    Raises:
+        ValueError: with the file, the picture's number in annolist, the field and the remedy.
+        OSError: if a file cannot be opened.
     """
     mat = read_mat(path, REMEDY)
     release = mat["RELEASE"]

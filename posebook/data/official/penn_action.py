@@ -34,10 +34,13 @@ REMEDY = "unpack Penn_Action.tar.gz anew"
 class Label:
     """One label file, mended where the official files need it.
 
-    joints: (T, 13, 2) pixels counted from 0. visible: (T, 13). annotated: (T, 13) False where the
-    file has a placeholder near (1, 1) in place of a joint. box: (T, 4) x1, y1, x2, y2.
-    mended: (T,) the box was void or missing and is that of the nearest frame that has one.
-    size: height and width as the file has them, which is not always the size of the pictures.
+    Attributes:
+        joints: (T, 13, 2) pixels counted from 0.
+        visible: (T, 13).
+        annotated: (T, 13) False where the file has a placeholder near (1, 1) in place of a joint.
+        box: (T, 4) x1, y1, x2, y2.
+        mended: (T,) the box was void or missing and is that of the nearest frame that has one.
+        size: height and width as the file has them, which is not always the size of the pictures.
     """
 
     joints: np.ndarray
@@ -54,7 +57,8 @@ class Label:
 def load_clips(folder: Path, split: int = 1) -> tuple[list[VideoClip], list[VideoClip]]:
     """Training and test clips, by number, pictures as paths. There is only split 1.
 
-    Raises ValueError or FileNotFoundError with file, field and remedy.
+    Raises:
+        ValueError, FileNotFoundError: with file, field and remedy.
     """
     if split != 1:
         raise ValueError(f"Penn Action has one split, 1, not {split!r}")

@@ -13,9 +13,12 @@ from matplotlib.figure import Figure
 class Report:
     """What was found in a folder. Fill the lists, then print it; every method only adds or reads.
 
-    found, missing: files and parts in words; a missing one makes the data unusable. notes: what is
-    worth knowing and no fault. counts: (what, found, official). problems: (what is wrong, remedy).
-    samples: (title, RGB picture (H, W, 3) uint8) to look at.
+    Attributes:
+        found, missing: files and parts in words; a missing one makes the data unusable.
+        notes: what is worth knowing and no fault.
+        counts: (what, found, official).
+        problems: (what is wrong, remedy).
+        samples: (title, RGB picture (H, W, 3) uint8) to look at.
     """
 
     dataset: str

@@ -20,7 +20,8 @@ def draw_skeleton(
 ) -> None:
     """Draw bones between joints (J, 2) into a picture: left blue, right orange.
 
-    known: (J,) which joints may be drawn.
+    Args:
+        known: (J,) which joints may be drawn.
     """
     known = np.ones(len(bodies), dtype=bool) if known is None else known
     pen = ImageDraw.Draw(picture)

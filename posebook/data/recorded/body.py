@@ -25,7 +25,6 @@ LIMBS = {
 }
 
 _THORAX_LIMBS = ("head", "left arm", "right arm")
-_ROOT_JOINTS = H36M.index("RHip", "LHip")
 _HINGED = {limb: LIMBS[limb][-2:] for limb in ("right leg", "left leg", "left arm", "right arm")}
 
 
@@ -33,9 +32,11 @@ _HINGED = {limb: LIMBS[limb][-2:] for limb in ("right leg", "left leg", "left ar
 class Posture:
     """N poses taken apart.
 
-    root: (N, 3) pelvis position. pelvis, thorax: (N, 3, 3) rotations from body to world, columns
-    (left, back, up). directions: (N, 17, 3) unit bone directions (parent to joint) in the frame of
-    the pelvis or the thorax; the root's is zero.
+    Attributes:
+        root: (N, 3) pelvis position.
+        pelvis, thorax: (N, 3, 3) rotations from body to world, columns (left, back, up).
+        directions: (N, 17, 3) unit bone directions (parent to joint) in the frame of the pelvis or
+            the thorax; the root's is zero.
     """
 
     root: np.ndarray
@@ -114,8 +115,9 @@ def recombine(trunk: Posture, limbs: dict[str, Posture]) -> Posture:
 def blend(a: Posture, b: Posture, weight: np.ndarray) -> Posture:
     """Postures between `a` (weight 0) and `b` (weight 1); root and pelvis stay those of `a`.
 
-    weight: (N,). Ball joints move on the arc between the two directions; knees and elbows blend
-    hinge axis and flexion, so that no joint leaves the range its two sources span.
+    Args:
+        weight: (N,). Ball joints move on the arc between the two directions; knees and elbows blend
+            hinge axis and flexion, so that no joint leaves the range its two sources span.
     """
     w = weight[:, None, None]
     directions = unit((1 - w) * a.directions + w * b.directions)

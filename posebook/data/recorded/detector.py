@@ -41,11 +41,12 @@ _LEGS = H36M.index("LHip", "LKnee", "LFoot", "RHip", "RKnee", "RFoot")
 class Detector:
     """How a detector errs. Pixels are those of a picture of about 1000 pixels.
 
-    sigma: standard deviation, in pixels, for an ordinary visible joint.
-    occlusion_gain: how many times larger the error of a hidden joint is.
-    spread: log-normal spread of the difficulty of single pictures.
-    persistence: correlation of the error from one frame to the next at 50 Hz.
-    swap_rate: share of frames in which a pair of limbs is taken for its mirror.
+    Attributes:
+        sigma: standard deviation, in pixels, for an ordinary visible joint.
+        occlusion_gain: how many times larger the error of a hidden joint is.
+        spread: log-normal spread of the difficulty of single pictures.
+        persistence: correlation of the error from one frame to the next at 50 Hz.
+        swap_rate: share of frames in which a pair of limbs is taken for its mirror.
     """
 
     sigma: float = 3.4
@@ -68,8 +69,10 @@ DETECTORS = {
 def occlusion(points: np.ndarray, rays: np.ndarray, chunk: int = 8192) -> np.ndarray:
     """Which joints the body itself hides.
 
-    points: (N, J, 3) camera-frame joints, metres. rays: (N, J, 2) their projections.
-    Returns (N, J) booleans: some capsule that does not hold the joint lies before it.
+    Args:
+        points: (N, J, 3) camera-frame joints, metres.
+        rays: (N, J, 2) their projections. Returns (N, J) booleans: some capsule that does not hold
+            the joint lies before it.
     """
     hidden = np.empty(rays.shape[:2], dtype=bool)
     for at in range(0, len(rays), chunk):
@@ -99,9 +102,10 @@ def detect(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Detections of one view over time.
 
-    pixels: (..., T, J, 2) true projections. hidden: (..., T, J) self-occlusion.
-    Returns noisy pixels (float32) and confidences in [0, 1]; `detector=None` gives the truth
-    with confidence 1.
+    Args:
+        pixels: (..., T, J, 2) true projections.
+        hidden: (..., T, J) self-occlusion. Returns noisy pixels (float32) and confidences in [0,
+            1]; `detector=None` gives the truth with confidence 1.
     """
     if detector is None:
         return pixels.astype(np.float32), np.ones(hidden.shape, dtype=np.float32)

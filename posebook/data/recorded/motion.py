@@ -19,8 +19,9 @@ UNITS_PER_METRE = 10_000  # the file holds int16 tenths of a millimetre
 class MotionClip:
     """One recorded motion.
 
-    joints: (T, 17, 3) float32 positions in the world, metres, Z up, joint set h36m17. The floor
-    is z = 0, the middle of the area that the pelvis covers is the origin of x and y.
+    Attributes:
+        joints: (T, 17, 3) float32 positions in the world, metres, Z up, joint set h36m17. The floor
+            is z = 0, the middle of the area that the pelvis covers is the origin of x and y.
     """
 
     name: str
@@ -34,7 +35,8 @@ class MotionClip:
 def load_motion() -> tuple[MotionClip, ...]:
     """All embedded clips, in alphabetical order.
 
-    Raises FileNotFoundError or ValueError, naming file and remedy, if the file is not intact.
+    Raises:
+        FileNotFoundError, ValueError: naming file and remedy, if the file is not intact.
     """
     arrays = read_embedded(ASSET, SHA256, REMEDY)
     return tuple(

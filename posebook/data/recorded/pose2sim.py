@@ -19,9 +19,12 @@ FIT_FRAMES = range(0, 100, 4)  # the refined extrinsics were fitted to these ins
 def load_pose2sim(extrinsics: str = "refined") -> ViewSequence:
     """The sequence: joints_2d (100, 4, 17, 2) px, confidence (100, 4, 17), joints_3d None.
 
-    extrinsics: "refined" (bundle adjustment on FIT_FRAMES) or "shipped" (the package's own
-    calibration, about one degree off). World in metres, Z up. Raises FileNotFoundError or
-    ValueError, naming file and remedy, if the file is not intact.
+    Args:
+        extrinsics: "refined" (bundle adjustment on FIT_FRAMES) or "shipped" (the package's own
+            calibration, about one degree off). World in metres, Z up.
+
+    Raises:
+        FileNotFoundError, ValueError: naming file and remedy, if the file is not intact.
     """
     if extrinsics not in ("refined", "shipped"):
         raise ValueError(f"extrinsics must be 'refined' or 'shipped', not {extrinsics!r}")

@@ -24,7 +24,8 @@ def _published() -> dict:
 def human36m_rig(subject: str) -> tuple[Camera, ...]:
     """The four cameras of `subject` (S1, S5 to S9, S11), published numbers, world in metres, z up.
 
-    Raises ValueError for a subject whose cameras were not published.
+    Raises:
+        ValueError: for a subject whose cameras were not published.
     """
     published = _published()
     if subject not in published["extrinsics"]:

@@ -54,10 +54,14 @@ def make_views(
 ) -> tuple[list[ViewSequence], list[ViewSequence]]:
     """Training and test sequences of the embedded views.
 
-    split: "subjects" (the thesis': same actions, unseen bodies and unseen stretches of each clip)
-    or "actions" (unseen bodies and four unseen actions). noise: a key of `DETECTORS`; "none" gives
-    exact geometry. The same arguments give the same bits.
-    Raises ValueError for an unknown split or noise.
+    Args:
+        split: "subjects" (the thesis': same actions, unseen bodies and unseen stretches of each
+            clip) or "actions" (unseen bodies and four unseen actions).
+        noise: a key of `DETECTORS`; "none" gives exact geometry. The same arguments give the same
+            bits.
+
+    Raises:
+        ValueError: for an unknown split or noise.
     """
     _check(split, SPLITS, "split")
     _check(noise, tuple(DETECTORS), "noise")

@@ -38,8 +38,12 @@ def make_clips(
 ) -> tuple[list[VideoClip], list[VideoClip]]:
     """Training and test clips of one of the three splits, in the joint set's order.
 
-    joint_set: "jhmdb15", "penn13" or "mpii16". The first call makes the pictures. A joint outside
-    the picture is not annotated. Raises ValueError for an unknown joint set or split.
+    Args:
+        joint_set: "jhmdb15", "penn13" or "mpii16". The first call makes the pictures. A joint
+            outside the picture is not annotated.
+
+    Raises:
+        ValueError: for an unknown joint set or split.
     """
     if split not in SPLITS:
         raise ValueError(f"embedded video: unknown split {split!r}; known: 1, 2, 3")
@@ -57,7 +61,9 @@ def make_stills(size: VideoSize, joint_set: str = "mpii16") -> tuple[ImageSet, I
     """Training and test stills. The people and the poses are none of the clips'.
 
     The poses recombine limbs of all recordings, so that no still shows a recorded pose as it is.
-    Raises ValueError for an unknown joint set or a size without stills.
+
+    Raises:
+        ValueError: for an unknown joint set or a size without stills.
     """
     if min(size.stills, size.test_stills) < 1:
         raise ValueError(f"embedded video: there are no stills in {size}; give both at least 1")
@@ -75,9 +81,13 @@ def make_stills(size: VideoSize, joint_set: str = "mpii16") -> tuple[ImageSet, I
 class ClipTruth:
     """What the renderer knows of a clip's joints beyond their place, each (T, J).
 
-    covered: behind a passing object. hidden: behind the person's own body. inside: within the
-    picture. blur: pixels that the joint moves while the shutter is open. speed: pixels a frame.
-    shutter: share of the time between two frames that it is open.
+    Attributes:
+        covered: behind a passing object.
+        hidden: behind the person's own body.
+        inside: within the picture.
+        blur: pixels that the joint moves while the shutter is open.
+        speed: pixels a frame.
+        shutter: share of the time between two frames that it is open.
     """
 
     covered: np.ndarray
@@ -103,7 +113,9 @@ def truth(clip: VideoClip) -> ClipTruth:
 def flow(clip: VideoClip, frame: int) -> np.ndarray:
     """The true motion (240, 320, 2) of the picture from a frame to the next, pixels (x, y).
 
-    Raises ValueError for a clip not from `make_clips`, IndexError if there is no next frame.
+    Raises:
+        ValueError: for a clip not from `make_clips`.
+        IndexError: if there is no next frame.
     """
     if not 0 <= frame < len(clip) - 1:
         raise IndexError(

@@ -98,8 +98,9 @@ NAMES = {
 class Pose:
     """N instants of one body: where each bone went.
 
-    turn: (N, 15, 3, 3) rotations from the rest pose to the world. shift: (N, 15, 3) metres; a rest
-    point x of the bone is at turn x + shift.
+    Attributes:
+        turn: (N, 15, 3, 3) rotations from the rest pose to the world.
+        shift: (N, 15, 3) metres; a rest point x of the bone is at turn x + shift.
     """
 
     turn: np.ndarray
@@ -113,9 +114,14 @@ class Pose:
 class Mesh:
     """One person in the rest pose: axes (left, back, up), origin between the hips, metres.
 
-    vertices: (V, 3). normals: (V, 3) unit, outwards. joints: (K, 3), the joints `REST_JOINTS`.
-    faces: (F, 3) counter-clockwise from outside. part: (F,) the bone that carries most of a face.
-    surface: (F,) 0 skin, 1 left eye, 2 right eye. weights: (V, 15), each row sums to one.
+    Attributes:
+        vertices: (V, 3).
+        normals: (V, 3) unit, outwards.
+        joints: (K, 3), the joints `REST_JOINTS`.
+        faces: (F, 3) counter-clockwise from outside.
+        part: (F,) the bone that carries most of a face.
+        surface: (F,) 0 skin, 1 left eye, 2 right eye.
+        weights: (V, 15), each row sums to one.
     """
 
     vertices: np.ndarray
@@ -163,8 +169,12 @@ def _asset() -> dict[str, np.ndarray]:
 def make_mesh(build: np.ndarray, stature: float = 1.0) -> Mesh:
     """A person between the eight `SHAPES`.
 
-    build: (8,) weights of the shapes, not negative, with sum one. stature: factor on all lengths.
-    Raises ValueError if `build` is no such mixture, and as `read_embedded`.
+    Args:
+        build: (8,) weights of the shapes, not negative, with sum one.
+        stature: factor on all lengths.
+
+    Raises:
+        ValueError: if `build` is no such mixture, and as `read_embedded`.
     """
     build = np.asarray(build, dtype=float)
     if build.shape != (len(SHAPES),) or (build < 0).any() or abs(build.sum() - 1) > 1e-6:

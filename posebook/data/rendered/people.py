@@ -30,8 +30,11 @@ _HAIR = np.array([[30, 25, 22], [60, 40, 28], [110, 75, 45], [190, 155, 95], [14
 class Look:
     """How a mesh is coloured.
 
-    colour: (F, 3) RGB of each face, 0 to 255. pattern: (F,) index into `PATTERNS`. second: (F, 3)
-    the other colour of the pattern. pitch: metres from stripe to stripe.
+    Attributes:
+        colour: (F, 3) RGB of each face, 0 to 255.
+        pattern: (F,) index into `PATTERNS`.
+        second: (F, 3) the other colour of the pattern.
+        pitch: metres from stripe to stripe.
     """
 
     colour: np.ndarray

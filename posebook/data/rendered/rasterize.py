@@ -10,9 +10,12 @@ _DEPTH_UNITS = 2**38
 def draw(buffer: np.ndarray, pixels: np.ndarray, depth: np.ndarray, faces: np.ndarray, first: int):
     """Add triangles to a depth buffer; the nearest one wins, pixel by pixel.
 
-    buffer: (S, H, W) int64, zero where nothing is; holds inverse depth and number of the face.
-    pixels: (S, V, 2). depth: (S, V) metres. faces: (F, 3), seen only from the side from which their
-    corners run counter-clockwise. first: the number of the first of them.
+    Args:
+        buffer: (S, H, W) int64, zero where nothing is; holds inverse depth and number of the face.
+        pixels: (S, V, 2).
+        depth: (S, V) metres.
+        faces: (F, 3), seen only from the side from which their corners run counter-clockwise.
+        first: the number of the first of them.
     """
     S, H, W = buffer.shape
     a, b, c = (np.take(pixels, faces[:, k], axis=1).reshape(-1, 2) for k in (0, 2, 1))
@@ -77,7 +80,9 @@ def depth_at(buffer: np.ndarray) -> np.ndarray:
 def weights_at(corners: np.ndarray, depth: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Weights (n, 3) of a triangle's corners for the point of it that is seen at pixel x, y.
 
-    corners: (n, 3, 2) pixels. depth: (n, 3). Right in perspective: the weights are those in space.
+    Args:
+        corners: (n, 3, 2) pixels.
+        depth: (n, 3). Right in perspective: the weights are those in space.
     """
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     ab, ac, dx, dy = b - a, c - a, x - a[:, 0], y - a[:, 1]

@@ -25,9 +25,12 @@ _SHIFT = np.array([[-0.3, 0.1], [0.1, 0.3], [0.0, 0.0], [-0.1, -0.3], [0.3, -0.1
 class Seen:
     """The triangles of some instants: what is drawn, and where it fell.
 
-    vertices: (S, V, 3) world, the body's and then the plates'. normals: (S, V', 3) of the body's.
-    pixels: (S, V, 2), depth: (S, V). faces: (F, 3), the body's first. body: (S, H, W) the depth
-    buffer of the body alone; all: with the plates.
+    Attributes:
+        vertices: (S, V, 3) world, the body's and then the plates'.
+        normals: (S, V', 3) of the body's.
+        pixels: (S, V, 2), depth: (S, V).
+        faces: (F, 3), the body's first.
+        body: (S, H, W) the depth buffer of the body alone; all: with the plates.
     """
 
     vertices: np.ndarray

@@ -30,7 +30,10 @@ CENTRE = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])  # 0 is the centre of the
 class CameraPath:
     """One camera at N instants: it turns and zooms about a fixed centre.
 
-    turn: (N, 3, 3) world-to-camera rotations. center: (3,) metres. focal: (N,) pixels.
+    Attributes:
+        turn: (N, 3, 3) world-to-camera rotations.
+        center: (3,) metres.
+        focal: (N,) pixels.
     """
 
     turn: np.ndarray
@@ -65,8 +68,9 @@ def look_at(center: np.ndarray, target: np.ndarray, roll: np.ndarray) -> np.ndar
 class Backdrop:
     """Everything that stands still, as one wide picture from the camera's centre.
 
-    picture: (H, W, 3) uint8 RGB. turn: (3, 3), focal, centre (2,): the pinhole that it was taken
-    with, pixels.
+    Attributes:
+        picture: (H, W, 3) uint8 RGB.
+        turn: (3, 3), focal, centre (2,): the pinhole that it was taken with, pixels.
     """
 
     picture: np.ndarray
@@ -232,7 +236,9 @@ FACES_OF_PLATE = np.array([[0, 1, 2], [0, 2, 3], [2, 1, 0], [3, 2, 0]])  # a pla
 class Plates:
     """Flat things in front of the person, at N instants.
 
-    corners: (N, P, 4, 3) world, metres, lower left first. textures: P pictures (256, 256, 3).
+    Attributes:
+        corners: (N, P, 4, 3) world, metres, lower left first.
+        textures: P pictures (256, 256, 3).
     """
 
     corners: np.ndarray
@@ -261,8 +267,11 @@ def make_plates(
 ) -> Plates:
     """Things that cross between camera and person, each within some frames of the clip.
 
-    path: (N, 3) the person's way. time: (N,) of these instants, in frames. center: the camera's.
-    still: they stand somewhere in front of the person instead.
+    Args:
+        path: (N, 3) the person's way.
+        time: (N,) of these instants, in frames.
+        center: the camera's.
+        still: they stand somewhere in front of the person instead.
     """
     corners, textures = [], []
     for _ in range(events):

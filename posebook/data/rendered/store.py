@@ -55,8 +55,11 @@ _MODULES = (
 class VideoSize:
     """How much is generated.
 
-    people: in each of the three groups. clips: of each person. frames: shortest and longest clip.
-    stills, test_stills: single pictures for training and for the test.
+    Attributes:
+        people: in each of the three groups.
+        clips: of each person.
+        frames: shortest and longest clip.
+        stills, test_stills: single pictures for training and for the test.
     """
 
     people: int
@@ -114,8 +117,11 @@ def generate(size: VideoSize, what: str, helpers: int | None = None) -> Path:
     """Make all "clips" or "stills" that the cache lacks; returns the folder that holds them.
 
     Each file is locked while it is made, written beside and renamed: an interrupted run goes on
-    where it stopped, and processes that start together share the work. helpers: further processes
-    to start for it; default: one for each other core if there is much to do.
+    where it stopped, and processes that start together share the work.
+
+    Args:
+        helpers: further processes to start for it; default: one for each other core if there is
+            much to do.
     """
     folder = folder_of_size(size) / what
     if what == "clips":

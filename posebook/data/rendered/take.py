@@ -39,7 +39,10 @@ class Film:
 class Take:
     """All that is seen in T frames, at T * SAMPLES instants.
 
-    mesh, look, pose: the person. camera, plates: of the same instants. seed: of the noise.
+    Attributes:
+        mesh, look, pose: the person.
+        camera, plates: of the same instants.
+        seed: of the noise.
     """
 
     mesh: Mesh

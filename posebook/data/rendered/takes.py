@@ -113,7 +113,8 @@ def _on_the_floor(mesh: Mesh, pose: Pose) -> Pose:
 def _camera(mesh: Mesh, pose: Pose, time: np.ndarray, kind: str, rng) -> scene.CameraPath:
     """A camera that keeps the person in view: on a tripod, following, or held by hand.
 
-    time: of the pose's instants (N,), in frames.
+    Args:
+        time: of the pose's instants (N,), in frames.
     """
     joints = mesh.locate(pose)
     way = joints[:, REST_JOINTS.index("Hip")]

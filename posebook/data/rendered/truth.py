@@ -17,10 +17,15 @@ THICK = 0.2  # metres; a joint lies at most so far behind the surface of its own
 class Truth:
     """What the renderer knows of the joints `REST_JOINTS` in T frames.
 
-    joints: (T, K, 2) pixels at the middle of the exposure. depth: (T, K) metres. visible: (T, K)
-    in the picture, not hidden by the person's own body nor by a plate. covered: (T, K) behind a
-    plate. inside: (T, K) within the picture. blur: (T, K) pixels that the joint moves within the
-    exposure. speed: (T, K) pixels a frame. box: (T, 4) the body's mask, plates ignored.
+    Attributes:
+        joints: (T, K, 2) pixels at the middle of the exposure.
+        depth: (T, K) metres.
+        visible: (T, K) in the picture, not hidden by the person's own body nor by a plate.
+        covered: (T, K) behind a plate.
+        inside: (T, K) within the picture.
+        blur: (T, K) pixels that the joint moves within the exposure.
+        speed: (T, K) pixels a frame.
+        box: (T, 4) the body's mask, plates ignored.
     """
 
     joints: np.ndarray
