@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = _parser().parse_args(arguments)
     try:
         return wanted.command(wanted) or 0
-    except (ValueError, OSError, RuntimeError) as problem:
+    except (ValueError, OSError, RuntimeError, ArithmeticError) as problem:
         said = str(problem).rstrip(".")
         print(f"Cannot {wanted.doing}: {said}{'' if said.endswith('?') else '.'}", file=sys.stderr)
         return 2
@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _full_names(names: list[str]) -> list[str]:
-    """ "3.1" is Table 3.1 or Figure 3.1, whichever there is."""
+    """ "3.1" is Table 3.1 and Figure 3.1, whichever there is."""
     from posebook.experiments import catalogue
 
     known = {row.experiment for row in catalogue.rows().values()}

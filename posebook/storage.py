@@ -23,7 +23,8 @@ def whole(path: Path, remedy: str = "make room on the disk and run again") -> It
         RuntimeError: is how torch's writer says that the disk is full, and becomes one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    # One name for all processes: what a killed one left is written over by the next.
+    beside = path.with_name(f".{path.name}.writing")
     try:
         with open(beside, "wb") as file:
             yield file
@@ -31,6 +32,8 @@ def whole(path: Path, remedy: str = "make room on the disk and run again") -> It
             os.fsync(file.fileno())
         os.replace(beside, path)
     except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "StreamWriter" not in str(error):
+            raise
         raise OSError(
             f"could not write {path} ({error}); what was there before is intact: {remedy}"
         ) from error

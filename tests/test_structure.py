@@ -52,7 +52,7 @@ def test_no_import_runs_up(module):
 
 
 def test_no_import_runs_round():
-    """Within a room either; its `__init__` only opens its doors, and nothing inside goes through."""
+    """Nor within a room; its `__init__` only opens its doors, and nothing inside goes through."""
     seen, open_ = set(), []
 
     def visit(module: str) -> None:

@@ -13,7 +13,9 @@ PAGE = ROOT / "book" / "api.md"
 HEAD = """(ch-api)=
 # The package, room by room
 
-What several pages share stands in the package `posebook`. A chapter is a folder; what chapters share lies below them; an import never runs up. Every function says which shapes and units it takes and gives, what it raises, and which equation or paper it is.
+What several pages share stands in the package `posebook`. A chapter is a folder; what chapters
+share lies below them; an import never runs up. Every function says which shapes and units it takes
+and gives, what it raises, and which equation or paper it is.
 """
 LEFT_OUT = ("fixtures", "__main__")
 

@@ -148,7 +148,7 @@ def made_by(runs: pd.DataFrame) -> str:
     commits = [f"`{commit.rstrip('+')[:7]}`" for commit in dict.fromkeys(runs["commit"])]
     shown = ", ".join(commits[:3]) + (f" and {len(commits) - 3} more" if len(commits) > 3 else "")
     states = [state.rstrip("+")[:7] for state in dict.fromkeys(runs["state"]) if state != MOVED]
-    checked = f", re-checked at `{states[-1]}`" if states and all(states) else ""
+    checked = f", re-checked at `{'`, `'.join(states)}`" if states and all(states) else ""
     return f"made by {shown}{checked}"
 
 

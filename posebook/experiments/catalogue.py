@@ -54,13 +54,14 @@ class Row:
         """The row and seed that must come first: it makes what others then find, or None."""
         if self.chapter == "factorization":
             return None if self.name == DICTIONARY_OF else (DICTIONARY_OF, seed)
-        if self.chapter == "video":
+        if self.chapter == "video" and self.experiment != "base-network":
             variant = video.VARIANTS[self.variant]
             made_by = BASE_OF[variant.pretrained, variant.loss]
             # The row that makes a base network starts from another one.
             if (self.name, seed) == (made_by, video.BASE_SEED):
                 made_by = BASE_OF[variant.pretrained, "heatmap"]
-            return None if made_by == self.name else (made_by, video.BASE_SEED)
+            made_first = (made_by, video.BASE_SEED)
+            return None if made_first == (self.name, seed) else made_first
         return None
 
 

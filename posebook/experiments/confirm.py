@@ -160,10 +160,12 @@ def _strictly(old: Mapping, new: Mapping, stages: list[tuple[Mapping, Mapping]])
             for step, (a, b) in enumerate(zip(before[name], after[name], strict=True)):
                 off = _apart(a, b)
                 largest = max(largest, off)
-                if off > factor * begun * GROWTH**step:
+                if not off <= factor * begun * GROWTH**step:
                     return f"the {name.replace('_', ' ')} at step {step} of {after['name']}", off
     for name, a in old["metrics"].items():
-        b = new["metrics"].get(name, math.inf)
+        if name not in new["metrics"]:
+            return f"the metric {name}, which is gone", math.inf
+        b = new["metrics"][name]
         off = _apart(a, b)
         near = abs(a - b) <= POINTS and any(word in name for word in ("pck", "auc", "share"))
         if not off <= max(METRIC_TOLERANCE, 10 * largest) and not near:
@@ -180,7 +182,7 @@ def _roughly(before: Mapping, after: Mapping) -> tuple[str, float]:
     largest, steps = 0.0, 1 if steep else ROUGH_STEPS
     for step, (a, b) in enumerate(list(zip(before["loss"], after["loss"]))[:steps]):
         largest = max(largest, off := _apart(a, b))
-        if off > ROUGH_TOLERANCE * 3**step:
+        if not off <= ROUGH_TOLERANCE * 3**step:
             return f"the loss at step {step} of {after['name']}", off
     return "", largest
 
@@ -222,11 +224,13 @@ def out_of_date(record: Mapping) -> str:
     size, variant = catalogue.settings(
         row.chapter, record["profile"], row.variant, record["dataset"]
     )
-    for now in (variant, size):
-        for name, value in _plain(now).items():
-            then = record["parameters"].get(name, value)
-            if then != value:
-                return f"{name} was {then} and is {value}"
+    now = {**_plain(variant), **_plain(size)}  # as in the chapters' `run_row`
+    if now.get("epochs"):  # the steps follow from the data
+        now = {name: value for name, value in now.items() if "steps" not in name}
+    for name, value in now.items():
+        then = record["parameters"].get(name, value)
+        if then != value:
+            return f"{name} was {then} and is {value}"
     return ""
 
 

@@ -52,7 +52,7 @@ class JointSet:
 
     @property
     def flip(self) -> np.ndarray:
-        """Permutation (J,) that swaps left and right: joints in this order are a mirror relabelled."""
+        """Permutation (J,) that swaps left and right: joints in this order relabel a mirror."""
         swapped = [_other_side(name) for name in self.names]
         return np.array([self.names.index(name) for name in swapped])
 

@@ -17,7 +17,7 @@ class Variant:
     """What makes a row.
 
     Table 3.3 taken apart: a loss with 3D labels compares poses relative to the root in space. With
-    compare_in "pictures" it is equation 3.7 that trains, and with root_from "labels" the labels say
+    compare_in "pictures" it is equation 3.7 that trains, and with root_from_labels the labels say
     where the root is, not the branch; compare_in "space" with the branch's root compares global
     poses.
 
@@ -51,12 +51,12 @@ class Variant:
     lam: float = 1.0
     long_takes: bool = False
     compare_in: str = ""
-    root_from: str = ""
+    root_from_labels: bool = False
     projection: str = "clamped"
     max_norm: float | None = 1.0
 
     def __post_init__(self) -> None:
-        if self.root_from == "labels" and not self.labelled:
+        if self.root_from_labels and not self.labelled:
             raise ValueError("a root from the labels needs a loss with 3D labels")
 
     @property
@@ -110,12 +110,12 @@ VARIANTS: dict[str, Variant] = {
     "trans-reproj-target-strong-occlusion": Variant(noise="strong-occlusion", weight="target"),
     "triangulated-labels-strong-occlusion": Variant(loss="triangulated", noise="strong-occlusion"),
     # Table 3.3 taken apart: what a network is told of the other views, and where the root is
-    "triangulated-root": Variant(loss="triangulated", compare_in="pictures", root_from="labels"),
-    "global-labels": Variant(loss="triangulated", compare_in="space", root_from="branch"),
+    "triangulated-root": Variant(loss="triangulated", compare_in="pictures", root_from_labels=True),
+    "global-labels": Variant(loss="triangulated", compare_in="space"),
     "lambda-3": Variant(lam=3.0),
     "triangulated-root-target-strong-occlusion": Variant(
         loss="triangulated", weight="target", noise="strong-occlusion", label_weights=True,
-        compare_in="pictures", root_from="labels",
+        compare_in="pictures", root_from_labels=True,
     ),
     "triangulated-labels-weighted-strong-occlusion": Variant(
         loss="triangulated", noise="strong-occlusion", label_weights=True

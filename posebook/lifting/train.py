@@ -40,7 +40,7 @@ def pair_loss(
         truth = [metrics.root_relative(target) for target in (b.Y1, b.Y2)]
         return losses.supervised(*Y.chunk(2), *truth), {}, Y
     Y, r = model(X)
-    if variant.root_from == "labels":
+    if variant.root_from_labels:
         r = torch.cat([b.Y1[:, 0], b.Y2[:, 0]])
     G1, G2 = global_pose(Y, r).chunk(2)
     if pretraining:

@@ -13,6 +13,7 @@ from posebook.experiments import drawn
 from posebook.experiments.catalogue import DRAWN, settings
 from posebook.experiments.drawn import SINGLE, TAKEN_APART, draw, joints_of, left_by
 from posebook.experiments.run import run
+from posebook.paths import cache_folder
 from posebook.video import base_network as pretraining
 
 CODE = "abcdef12"
@@ -21,7 +22,8 @@ OFFS = dict(zip(TAKEN_APART, (8.0, 6.0, 4.0, 2.0), strict=True))
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """Folders of runs and of published results."""
+    """Folders of runs and of published results; the rendered clips stay where they are."""
+    monkeypatch.setenv("POSEBOOK_CACHE", str(cache_folder()))
     monkeypatch.setenv("POSEBOOK_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("POSEBOOK_RESULTS", str(tmp_path / "results"))
     return tmp_path

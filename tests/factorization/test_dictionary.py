@@ -39,7 +39,7 @@ def test_rodrigues_is_the_matrix_exponential(angle):
     np.testing.assert_allclose(rotation(omega), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("angle", [0.0, 1e-6, 0.0316, 0.0317, 1.0, np.pi])
+@pytest.mark.parametrize("angle", [0.0, 1e-7, 2e-6, 0.0316, 0.0317, 1.0, np.pi])
 def test_rodrigues_has_a_correct_gradient_everywhere(angle):
     omega = angle * torch.tensor([[2.0, -1.0, 2.0]], dtype=torch.float64) / 3
     assert gradcheck(rotation, omega.requires_grad_(True))

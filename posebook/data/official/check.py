@@ -7,7 +7,7 @@
 import importlib
 from pathlib import Path
 
-from posebook.data.official.folders import data_folder
+from posebook.data.official.folders import DATASETS, data_folder
 from posebook.data.official.report import Report, write_sheet
 
 
@@ -27,6 +27,8 @@ def check_and_say(name: str, folder: Path | None = None, sheet: Path | None = No
         ValueError: for an unknown data set.
         FileNotFoundError: where there is no such folder.
     """
+    if name not in DATASETS:
+        raise ValueError(f"unknown data set {name!r}; known: {', '.join(DATASETS)}")
     folder = folder or data_folder(name)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")

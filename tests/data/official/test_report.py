@@ -146,3 +146,12 @@ def test_sheet_in_the_data_folder_is_refused(data, capsys):
     folder = str(data / "human36m")
     assert main(["check", "human36m", folder, "--sheet", f"{folder}/a.png"]) == 2
     assert "where nothing is written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["h36m", "report", "", "json"])
+@pytest.mark.parametrize("with_folder", [False, True])
+def test_an_unknown_data_set_is_refused_with_the_known_ones(name, with_folder, tmp_path, capsys):
+    assert main(["check", name, *([str(tmp_path)] if with_folder else [])]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Cannot check: ") and said.count("\n") == 1
+    assert "human36m, mpi-inf-3dhp, jhmdb, penn-action, mpii" in said
