@@ -4,7 +4,8 @@
 
 A motion file holds, for every frame, its duration, the pelvis position and one rotation per
 joint relative to its parent. We interpolate these rotations at 50 Hz and only then run forward
-kinematics, so that bones stay rigid. Prints the sha256 that posebook/data/recorded/motion.py must state.
+kinematics, so that bones stay rigid. Prints the sha256 that posebook/data/recorded/motion.py must
+state.
 """
 
 import argparse
