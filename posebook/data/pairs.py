@@ -56,6 +56,10 @@ class Views:
     def device(self) -> torch.device:
         return self.X.device
 
+    def labelled(self) -> Tensor:
+        """Rows (I',) of the instants whose joints are all known in space."""
+        return self.Y.isfinite().flatten(1).all(1).nonzero()[:, 0]
+
     def arrays(self) -> dict[str, Tensor]:
         """Everything that training reads of them, by name."""
         named = {name: getattr(self, name) for name in ("X", "w", "Y", "R", "t", "rig", "first")}
@@ -109,7 +113,7 @@ def collect(sequences: Sequence[ViewSequence], device: str | torch.device = "cpu
     R, t = _relative_tables(rigs)
     index = lambda values: torch.as_tensor(np.repeat(values, lengths), device=device)  # noqa: E731
     return Views(
-        X=to_tensor(np.concatenate([_rays(s) for s in sequences]), device),
+        X=to_tensor(_table(sequences, (2,), _rays), device),
         w=to_tensor(np.concatenate([s.confidence for s in sequences]), device),
         Y=_camera_frame(sequences, device),
         R=to_tensor(R, device),
@@ -147,13 +151,11 @@ def _check_baselines(sequence: ViewSequence) -> None:
         )
 
 
-def _rays(sequence: ViewSequence) -> np.ndarray:
-    rays = [
+def _rays(sequence: ViewSequence) -> list[np.ndarray]:
+    return [
         fill_missing(c.rays(sequence.joints_2d[:, v].astype(np.float64)), sequence.confidence[:, v])
         for v, c in enumerate(sequence.cameras)
     ]
-    # Computed in double precision, kept in single: a million and a half poses must fit.
-    return np.stack(rays, axis=1, dtype=np.float32, casting="same_kind")
 
 
 def fill_missing(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
@@ -184,14 +186,27 @@ def fill_missing(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
 def _camera_frame(sequences, device) -> Tensor | None:
     if any(s.joints_3d is None for s in sequences):
         return None
-    points = [
-        np.stack(
-            [c.to_camera(s.joints_3d.astype(np.float64)) for c in s.cameras],
-            axis=1, dtype=np.float32, casting="same_kind",
-        )
-        for s in sequences
-    ]  # fmt: skip
-    return to_tensor(np.concatenate(points), device)
+
+    def points(s: ViewSequence) -> list[np.ndarray]:
+        return [c.to_camera(s.joints_3d.astype(np.float64)) for c in s.cameras]
+
+    return to_tensor(_table(sequences, (3,), points), device)
+
+
+def _table(sequences, point: tuple[int], views_of) -> np.ndarray:
+    """(I, V, J, *point) in single precision, filled in place: a million and a half poses must fit.
+
+    Args:
+        views_of: what each view of a sequence has, (T, J, *point), computed in double precision.
+    """
+    first, total = sequences[0], sum(map(len, sequences))
+    table = np.empty((total, len(first.cameras), first.joints_2d.shape[2], *point), np.float32)
+    at = 0
+    for s in sequences:
+        for v, values in enumerate(views_of(s)):
+            table[at : at + len(s), v] = values
+        at += len(s)
+    return table
 
 
 def _relative_tables(rigs) -> tuple[np.ndarray, np.ndarray]:

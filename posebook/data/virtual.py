@@ -1,5 +1,6 @@
 """What several views give beyond themselves: virtual views, triangulated labels, their own rig."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -60,12 +61,14 @@ def triangulate_labels(views: Views, sequences: Sequence[ViewSequence], weighted
 
     Args:
         sequences: the records `views` was collected from. A joint that fewer than two views see
-            takes the middle of the others.
+            takes the middle of the others; where that holds for all joints, the instant is NaN.
     """
     points = []
     for s in sequences:
         world = triangulated(s, weighted)
-        middle = np.nanmean(world, axis=1, keepdims=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing
+            middle = np.nanmean(world, axis=1, keepdims=True)
         world = np.where(np.isfinite(world), world, middle)
         points.append(np.stack([c.to_camera(world) for c in s.cameras], axis=1))
     return replace(views, Y=to_tensor(np.concatenate(points), views.device))

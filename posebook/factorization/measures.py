@@ -70,14 +70,14 @@ def viewpoint_errors(R: Tensor, pictures: Pictures) -> dict[str, float]:
     `viewpoint_error_deg`: against the axes of the true pelvis, after the one rotation of all
     predictions that suits them best, because the canonical frame is the network's own choice.
     `relative_viewpoint_error_deg`: the rotation from the first view of an instant into the others
-    against the true one, which needs no such choice.
+    against the true one, which needs no such choice; left out where an instant has one view.
     """
     common = nearest_to((R @ pictures.heading.mT).mean((0, 1)))
     absolute = angle(R, common @ pictures.heading)
-    relative = lambda A: A[:, :1].mT @ A[:, 1:]  # noqa: E731
-    # Both axes are the same body's, so that the true turn is the cameras' own.
-    between = angle(relative(R), relative(pictures.heading))
-    return {
-        "viewpoint_error_deg": float(absolute.mean()),
-        "relative_viewpoint_error_deg": float(between.mean()),
-    }
+    found = {"viewpoint_error_deg": float(absolute.mean())}
+    if pictures.views > 1:
+        relative = lambda A: A[:, :1].mT @ A[:, 1:]  # noqa: E731
+        # Both axes are the same body's, so that the true turn is the cameras' own.
+        between = angle(relative(R), relative(pictures.heading))
+        found["relative_viewpoint_error_deg"] = float(between.mean())
+    return found

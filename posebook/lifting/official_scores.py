@@ -20,7 +20,6 @@ from posebook.data.official import human36m, mpi_inf_3dhp
 from posebook.data.official.mpi_inf_3dhp import Recording
 from posebook.data.pairs import collect
 from posebook.geometry.camera import to_tensor
-from posebook.geometry.skeleton import PCK3D_JOINTS
 from posebook.lifting.network import LiftingNetwork
 from posebook.metrics import pose3d as metrics
 
@@ -37,15 +36,9 @@ def pose_scores(predicted: Tensor, target: Tensor) -> dict[str, Tensor]:
     root_relative = [metrics.root_relative(1000 * pose.double()) for pose in (predicted, target)]
     return {
         "pck3d_150": metrics.pck3d(*root_relative, threshold=THRESHOLD),
-        "auc3d": _auc(metrics.per_joint_error(*root_relative)[:, PCK3D_JOINTS]),
+        "auc3d": metrics.auc3d(*root_relative, highest=THRESHOLD),
         "mpjpe_mm": metrics.mpjpe(*root_relative),
     }
-
-
-def _auc(error: Tensor) -> Tensor:
-    """Mean over thresholds and joints of "strictly nearer", (N, 14) mm to (N,) percent."""
-    thresholds = torch.tensor(THRESHOLDS, dtype=error.dtype, device=error.device)
-    return 100 * (error[..., None] < thresholds).double().mean((-1, -2))
 
 
 def table_3dhp(

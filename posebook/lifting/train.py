@@ -1,5 +1,6 @@
 """Training a row of chapter 3: the loss of a batch of pairs of views, and what watches over it."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -85,11 +86,12 @@ def train(
             "these views have no 3D poses, and the row learns from them; choose a loss without "
             "3D labels (reproj, trans-reproj), or `triangulated` labels"
         )
-    order = EpochOrder(len(views), profile.batch, seed, views.device)
+    usable = _usable(views, variant)
+    order = EpochOrder(len(usable), profile.batch, seed, views.device)
     adversary = _adversary(views, profile) if variant.adversarial else None
 
     def batch(step: int) -> PairBatch:
-        instant = order.batch(step)
+        instant = usable[order.batch(step)]
         return gather(views, instant, *draw_views(views, len(instant), draw(seed, step)))
 
     def criticise(step: int) -> dict[str, Tensor]:
@@ -136,6 +138,21 @@ def signature(views: Views, profile: Profile, variant: Variant, seed: int) -> st
         data=data_digest(views.arrays()), variant=asdict(variant), profile=asdict(profile),
         seed=seed, code=code_digest(),
     )  # fmt: skip
+
+
+def _usable(views: Views, variant: Variant) -> Tensor:
+    """Rows of the instants that training draws from; those without a label are left out."""
+    if not variant.labelled:
+        return torch.arange(len(views), device=views.device)
+    usable = views.labelled()
+    left_out = len(views) - len(usable)
+    if left_out:
+        warnings.warn(
+            f"{left_out} of {len(views)} frames are left out of training: fewer than two views see "
+            "any joint of theirs, so they have no triangulated label",
+            stacklevel=3,
+        )
+    return usable
 
 
 def _adversary(views: Views, profile: Profile) -> Adversary:

@@ -105,10 +105,18 @@ def auc3d(
 
     The official rule counts the threshold 0, below which nothing lies: a perfect pose has 96.77.
     """
-    error = per_joint_error(predicted, target)[..., list(joints)]
+    return area_under_pck(per_joint_error(predicted, target)[..., list(joints)], highest)
+
+
+def area_under_pck(error: Tensor, highest: float) -> Tensor:
+    """Percentage of errors (..., J) strictly below a threshold, the mean over 31 of these, (...).
+
+    Args:
+        highest: the last threshold, in the errors' unit; the first one is 0.
+    """
     thresholds = torch.linspace(0, highest, 31, dtype=error.dtype, device=error.device)
     near = error[..., None] < thresholds
-    return 100 * near.to(predicted.dtype).mean((-1, -2))
+    return 100 * near.to(error.dtype).mean((-1, -2))
 
 
 def acceleration_error(predicted: Tensor, target: Tensor) -> Tensor:

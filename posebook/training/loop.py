@@ -172,7 +172,8 @@ def _log(curves: Curves, step: int, sums: Mapping[str, Tensor], counted: int) ->
         mean = float(total) / counted
         if not math.isfinite(mean):
             raise FloatingPointError(
-                f"{name} is no longer finite at step {step}; lower the learning rate"
+                f"{name} is no longer finite at step {step}; lower the learning rate, or look for "
+                "what is not finite in the data"
             )
         curves.setdefault(name, []).append([step, mean])
 

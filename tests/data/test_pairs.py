@@ -9,6 +9,7 @@ import torch
 
 from posebook.data.pairs import collect, draw_views, gather, windows
 from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.data.virtual import triangulate_labels
 from posebook.geometry.camera import project, relative, transform
 from posebook.training.draws import EpochOrder, draw
 
@@ -240,3 +241,14 @@ def test_a_quarter_of_a_million_pairs_a_second():
     finally:
         torch.set_num_threads(threads)
     assert rate > 250_000, f"{rate:,.0f} pairs a second"
+
+
+def test_a_frame_that_nobody_sees_has_no_triangulated_label(takes):
+    """Its label is NaN, and only it is left out of what training draws from."""
+    first = takes[0]
+    confidence = first.confidence.copy()
+    confidence[1] = 0
+    blind = [replace(first, confidence=confidence), *takes[1:]]
+    views = triangulate_labels(collect(blind), blind, weighted=True)
+    usable = views.labelled().tolist()
+    assert usable == [row for row in range(len(views)) if row != 1]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -169,3 +170,13 @@ def test_a_plain_row_can_be_repeated():
     size, row = settings("lifting", "smoke", "root-vector-plain-pretrained")
     first, second = (lifting.run.run_row(size, row, 1) for _ in range(2))
     assert first.metrics == second.metrics and "pretraining_loss" in first.curves
+
+
+def test_frames_without_a_label_are_left_out_and_counted(views):
+    Y = views.Y.clone()
+    Y[3] = torch.nan
+    size, row = settings("lifting", "smoke", "supervised")
+    model, short = lifting.prepare.build(size, row), replace(size, steps=3)
+    with pytest.warns(UserWarning, match=f"1 of {len(views)} frames are left out of training"):
+        curves = lifting.train.train(model, replace(views, Y=Y), short, row, 0)
+    assert np.isfinite([value for _, value in curves["loss"]]).all()
