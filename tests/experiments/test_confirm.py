@@ -7,6 +7,7 @@ import pytest
 
 from posebook import lifting, results
 from posebook.experiments import catalogue, confirm
+from posebook.experiments.traces import traces
 from posebook.results.checks import MOVED, REPRODUCED, digest_of, read_checks
 
 DIGEST = "sha256:" + "0" * 64
@@ -150,7 +151,7 @@ def record(tmp_path, monkeypatch):
     """A published record with a trace that today's code has made; returns its file."""
     monkeypatch.setenv("POSEBOOK_RESULTS", str(tmp_path))
     row = catalogue.find("table-3.1/reproj")
-    [(_, _, trace)] = confirm.traces("smoke", [(row, 0)])
+    [(_, _, trace)] = traces("smoke", [(row, 0)])
     size, variant = catalogue.settings("lifting", "smoke", "reproj")
     return results.write_result(tmp_path, {
         "experiment": "table-3.1", "variant": "reproj", "dataset": "embedded-views",
@@ -280,7 +281,7 @@ def test_rows_that_share_their_data_are_traced_together():
 
 def test_a_trace_is_the_same_whatever_was_traced_before():
     runs = [(catalogue.find(f"table-3.1/{name}"), 0) for name in ("reproj", "reproj-adv")]
-    both = {row.name: trace for row, _, trace in confirm.traces("smoke", runs)}
+    both = {row.name: trace for row, _, trace in traces("smoke", runs)}
     for run in runs:
-        [(row, _, alone)] = confirm.traces("smoke", [run])
+        [(row, _, alone)] = traces("smoke", [run])
         assert both[row.name] == alone

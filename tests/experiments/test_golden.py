@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from posebook.experiments import catalogue, confirm
+from posebook.experiments.traces import traces
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 CHUNKS = confirm.chunks("smoke", [(name, 0) for name in catalogue.rows()])
@@ -26,7 +27,7 @@ def read(chapter: str) -> dict[str, dict]:
 def test_rows_give_what_they_gave(runs):
     found = [(catalogue.find(name), seed) for name, seed in runs]
     moved = {}
-    for row, _, now in confirm.traces("smoke", found):
+    for row, _, now in traces("smoke", found):
         why, off = confirm.compare(read(row.chapter)[row.name], now)
         if why:
             moved[row.name] = f"{why} ({off:.1e})"
@@ -40,7 +41,7 @@ def test_golden_files_have_every_row_and_no_other():
 def main() -> None:
     """Write the golden files anew, as today's code has it."""
     found: dict[str, dict] = {chapter: {} for chapter in catalogue.CHAPTERS}
-    for row, _, trace in confirm.traces("smoke", [(r, 0) for r in catalogue.rows().values()]):
+    for row, _, trace in traces("smoke", [(r, 0) for r in catalogue.rows().values()]):
         found[row.chapter][row.name] = trace
     for chapter, rows in found.items():
         lines = [f" {json.dumps(n)}: {json.dumps(rows[n], sort_keys=True)}" for n in sorted(rows)]
