@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add_names(command)
     add_profile(command)
     command.add_argument("--jobs", type=int, default=2, help="processes side by side (default: 2)")
-    text = "write the traces anew; only from the code that made the records"
+    text = "write the traces of new records instead, with the code that has just made them"
     command.add_argument("--trace", action="store_true", help=text)
 
     command = add("check", _check, "say what is in a folder of an official data set")

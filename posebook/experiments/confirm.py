@@ -31,7 +31,7 @@ from posebook.results.checks import (
     read_checks,
     write_checks,
 )
-from posebook.results.provenance import commit
+from posebook.results.provenance import code_digest, commit
 from posebook.results.records import read_result, write
 
 # Relative, at the first step of a stage; it grows from step to step. AVX2 and AVX-512 differ by at
@@ -170,10 +170,10 @@ def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: boo
     """Hold today's code against published rows and note what was found; returns the exit status.
 
     Args:
-        write_traces: write each record's trace anew instead.
+        write_traces: write the traces of those records that this very code has made instead.
 
     Raises:
-        ValueError: where nothing that is asked for is published.
+        ValueError: where nothing that is asked for is published, or was made by this code.
     """
     wanted = published(profile, names)
     if not wanted:
@@ -182,9 +182,14 @@ def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: boo
         raise ValueError("the code has been edited since the last commit; commit it first")
     folder, checks, moved = results_folder() / profile, {}, []
     records = {run: read_result(path) for run, path in wanted.items()}
-    for (row, _), record in records.items():  # before the work, not after it
-        if not write_traces:
-            stages_of(record.get("trace"), f"{row}, seed {record['seed']}", row)
+    if write_traces:
+        mine = code_digest()
+        wanted = {run: p for run, p in wanted.items() if records[run]["code_digest"] == mine}
+        if not wanted:
+            raise ValueError("other code has made these records; check out the commit they name")
+    else:  # before the work, not after it
+        for (row, seed), record in records.items():
+            stages_of(record.get("trace"), f"{row}, seed {seed}", row)
     bar = tqdm(total=len(wanted), desc="rows", unit="run")
     with bar, ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread) as pool:
         parts = chunks(profile, list(wanted))

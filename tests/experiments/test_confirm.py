@@ -234,6 +234,9 @@ def test_traces_are_written_from_clean_code_alone(record, here, monkeypatch):
     after = results.read_result(record)
     assert after == before, "the same trace again, and nothing else of the record"
     assert not read_checks(record.parents[1])
+    monkeypatch.setattr(confirm, "code_digest", lambda: "sha256:" + 64 * "0")
+    with pytest.raises(ValueError, match="other code has made these records; check out the commit"):
+        confirm.confirm_all([], "smoke", write_traces=True)
 
 
 @pytest.mark.parametrize(
