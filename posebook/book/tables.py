@@ -15,7 +15,7 @@ from posebook.book.thesis import printed
 from posebook.experiments import catalogue
 from posebook.experiments.catalogue import command
 from posebook.results.checks import MOVED
-from posebook.results.records import read_rows
+from posebook.results.records import read_results, read_rows
 from posebook.results.statistics import METRICS, SEEDS_FOR_A_VERDICT, Gap, summary
 
 NOT_RUN = "not run"
@@ -141,6 +141,18 @@ def source(
         again = f"`{command(as_names(rows), profile)}` computes it"
         said.append(f"*Profile `{profile}`: {'; '.join([*parts, again])}.*")
     return "\n\n".join(said)
+
+
+def behind(name: str, profile: str = "laptop") -> str:
+    """The line under what is named in the catalogue, such as "figure-2.6": `source` by name."""
+    rows, drawn = catalogue.select([name])
+    experiments = [e for found in drawn.values() for e in found.experiments if e == name]
+    shown = read_rows(profile, rows) if not experiments else read_results(profile, experiments[0])
+    parts = [made_by(shown)] if len(shown) else ["not run yet"]
+    gone = sorted(set(shown.loc[shown["state"] == MOVED, "variant"])) if len(shown) else []
+    parts += [f"moved since, run again: {', '.join(f'`{row}`' for row in gone)}"] * bool(gone)
+    again = f"`{command([name], profile)}` computes it"
+    return f"*Profile `{profile}`: {'; '.join([*parts, again])}.*"
 
 
 def made_by(runs: pd.DataFrame) -> str:

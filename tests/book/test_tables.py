@@ -128,3 +128,12 @@ def test_nothing_published_is_an_ordinary_state(tmp_path):
     assert list(runs) == ["laptop"] and runs["laptop"].empty
     assert tables.value(runs["laptop"], OURS, "mpjpe_mm") == "not run"
     assert "(0 of 3 seeds)" in tables.source(runs, [OURS])
+
+
+@pytest.mark.parametrize("name", [*catalogue.ALSO_SHOWN, *catalogue.DRAWN])
+def test_whatever_is_named_has_its_command_and_its_makers(name):
+    said = tables.behind(name)
+    assert "made by `" in said and said.endswith("` computes it.*")
+    kind, _, number = name.partition("-")
+    asked = f"{kind.upper()}={number}" if number else f"ROW={name}"
+    assert f"`make results PROFILE=laptop {asked}`" in said
