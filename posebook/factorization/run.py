@@ -53,12 +53,12 @@ def run_row(
     seed_everything(seed + 1)
     model = build(profile, variant, dictionary).to(device)
 
-    def watch() -> dict[str, float]:
+    def validate() -> dict[str, float]:
         Y_hat, R = predict(model, test, thin=4)
         return {"p_mpjpe_mm": 1000 * float(p_mpjpe(Y_hat @ R, test.Y[::4]).mean())}
 
     clock, taught_by = Clock(), teacher if variant.imitation else None
-    curves = train(model, pictures, profile, variant, seed, taught_by, folder, watch, clock)
+    curves = train(model, pictures, profile, variant, seed, taught_by, folder, validate, clock)
     seconds = clock.seconds
     settle_mirror(model, pictures)
     overall, per_action = evaluate(model, test, actions)

@@ -84,7 +84,7 @@ def train(
     seed: int,
     teacher: EncoderDecoder | None = None,
     folder: Path | None = None,
-    watch: Callable[[], Mapping[str, float]] | None = None,
+    validate: Callable[[], Mapping[str, float]] | None = None,
     clock: Clock | None = None,
 ) -> Curves:
     """Train `model` by equation 4.8; a dictionary that was learned before, at a tenth of the rate.
@@ -93,7 +93,7 @@ def train(
         teacher: the encoder-decoder that learned the dictionary. The network imitates it for the
             first `IMITATION` of the steps.
         folder: where checkpoints go, and from where a killed run is resumed; None for none.
-        watch: numbers to log now and then in evaluation mode.
+        validate: numbers to log now and then in evaluation mode.
         clock: counts seconds.
     """
     order = EpochOrder(len(pictures), profile.batch, seed, pictures.X.device)
@@ -128,7 +128,7 @@ def train(
         whole, loss, Schedule(profile.steps, profile.learning_rate, profile.schedule, 1.0),
         pretrained_parameters=list(model.dictionary.parameters()) if variant.pretrained else (),
         before_step=adversary and criticise, extra_state=adversary and adversary.state,
-        evaluate=watch, evaluations=profile.evaluations, checkpoint=kept, clock=clock,
+        evaluate=validate, evaluations=profile.evaluations, checkpoint=kept, clock=clock,
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def run_row(
     views, test = data or load(profile, variant, device, dataset)
     profile = in_steps(profile, len(views))
 
-    def watch() -> dict[str, float]:
+    def validate() -> dict[str, float]:
         predicted = predict(model, test)
         return {
             "mpjpe_mm": float(errors(predicted, test)["mpjpe_mm"].mean()),
@@ -44,7 +44,7 @@ def run_row(
         }
 
     clock = Clock()
-    curves = train(model, views, profile, variant, seed, folder, watch, clock)
+    curves = train(model, views, profile, variant, seed, folder, validate, clock)
     seconds = clock.seconds
     overall, per_action = evaluate(model, test)
     steps = profile.steps + profile.pretraining_steps * variant.pretrained

@@ -68,14 +68,14 @@ def train(
     variant: Variant,
     seed: int,
     folder: Path | None = None,
-    watch: Callable[[], Mapping[str, float]] | None = None,
+    validate: Callable[[], Mapping[str, float]] | None = None,
     clock: Clock | None = None,
 ) -> Curves:
     """Train `model`; pre-training (eq. 3.6) first where the variant asks for it.
 
     Args:
         folder: where checkpoints go, and from where a killed run is resumed; None for none.
-        watch: numbers to log now and then in evaluation mode.
+        validate: numbers to log now and then in evaluation mode.
         clock: counts the seconds of training.
 
     Raises:
@@ -119,14 +119,14 @@ def train(
     if variant.pretrained:
         schedule = Schedule(profile.pretraining_steps, rate, "constant", variant.max_norm)
         stage = fit(
-            model, pretraining_loss, schedule, description="pre-training", evaluate=watch,
+            model, pretraining_loss, schedule, description="pre-training", evaluate=validate,
             points=20, checkpoint=kept("pretraining"), clock=clock,
         )  # fmt: skip
         curves |= {f"pretraining_{name}": points for name, points in stage.items()}
     schedule = Schedule(profile.steps, rate, profile.schedule, variant.max_norm)
     curves |= fit(
         model, loss, schedule, before_step=adversary and criticise,
-        extra_state=adversary and adversary.state, evaluate=watch,
+        extra_state=adversary and adversary.state, evaluate=validate,
         evaluations=profile.evaluations, checkpoint=kept("training"), clock=clock,
     )  # fmt: skip
     return curves

@@ -21,7 +21,7 @@ SHAPES = ("one-cycle", "thirds", "constant")
 
 @dataclass(frozen=True)
 class Schedule:
-    """How far a training goes, and how fast at each step; see `rate` for its shape.
+    """How far a training goes, and how fast at each step; see `learning_rate_factor` for its shape.
 
     Attributes:
         max_norm: clip the gradient to this norm; one joint near the pole of eq. 3.1 otherwise
@@ -49,7 +49,7 @@ class Checkpoint:
     every: int = 1000
 
 
-def rate(shape: str | Sequence[float], progress: float) -> float:
+def learning_rate_factor(shape: str | Sequence[float], progress: float) -> float:
     """Factor of the learning rate at `progress` in [0, 1).
 
     "one-cycle": up in the first fifth, down along a cosine (Smith 2018); "thirds": a tenth after
@@ -121,9 +121,8 @@ def fit(
         for step in range(start, last):
             model.train()
             for group in optimiser.param_groups:
-                group["lr"] = (
-                    schedule.learning_rate * group["factor"] * rate(schedule.shape, step / steps)
-                )
+                highest = schedule.learning_rate * group["factor"]
+                group["lr"] = highest * learning_rate_factor(schedule.shape, step / steps)
             logs = dict(before_step(step)) if before_step else {}
             value, more = loss(step)
             optimiser.zero_grad(set_to_none=True)

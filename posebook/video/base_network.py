@@ -19,7 +19,7 @@ from posebook.training.checkpoint import Clock, Curves
 from posebook.training.draws import EpochOrder, draw, seed_everything
 from posebook.training.loop import Checkpoint, Schedule, fit
 from posebook.video.backbone import BaseNetwork, Decoder, Encoder, Pyramid, Regressor, load_matching
-from posebook.video.crops import draw_augmentation, inverse, move, normalised
+from posebook.video.crops import apply_affine, draw_augmentation, inverse, normalised
 from posebook.video.frames import Frames, crop, fingerprint
 from posebook.video.heads import head_of, joints_of, loss_of
 from posebook.video.rows import BaseSettings
@@ -72,12 +72,12 @@ def train_base(
         joints, counted = batch.joints.to(device), batch.counted.to(device)
         return loss_of(loss, output, joints, counted, settings.crop, settings.sigma), {}
 
-    def watch() -> dict[str, float]:
+    def validate() -> dict[str, float]:
         return accuracy(model, test, watched, settings.crop, loss)
 
     return fit(
         model, step_loss, Schedule(settings.steps, settings.learning_rate, settings.schedule),
-        evaluate=watch, evaluations=evaluations, points=100, checkpoint=checkpoint, clock=clock,
+        evaluate=validate, evaluations=evaluations, points=100, checkpoint=checkpoint, clock=clock,
         description="base network",
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ def accuracy(
     for part in rows.split(batch):
         crops_ = crop(frames, part, size)
         joints, _ = joints_of(loss, model(normalised(crops_.pictures.to(device))), size)
-        found.append(move(inverse(crops_.M), joints.cpu()))
+        found.append(apply_affine(inverse(crops_.M), joints.cpu()))
     predicted = torch.cat(found).numpy()
     truth, box = frames.joints[rows].numpy(), frames.box[rows].numpy()
     counted = frames.annotated[rows].numpy()

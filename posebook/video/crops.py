@@ -98,7 +98,7 @@ def inverse(M: Tensor) -> Tensor:
     return torch.cat([linear, -linear @ M[..., 2:]], dim=-1)
 
 
-def move(M: Tensor, joints: Tensor) -> Tensor:
+def apply_affine(M: Tensor, joints: Tensor) -> Tensor:
     """Joints (B, J, 2), carried through the maps (B, 2, 3)."""
     return joints @ M[..., :2].mT.to(joints) + M[..., 2].unsqueeze(-2).to(joints)
 

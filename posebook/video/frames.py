@@ -118,7 +118,7 @@ def labels(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Joints (B, J, 2) of rows in pixels of their crops, which have a label (B, J), and M."""
     M = crops.crop_matrix(frames.box[rows], size, augmentation)
-    joints, counted = crops.move(M, frames.joints[rows]), frames.annotated[rows]
+    joints, counted = crops.apply_affine(M, frames.joints[rows]), frames.annotated[rows]
     if augmentation is not None:
         partners = frames.joint_set.flip
         joints = crops.relabel(joints, augmentation.flip, partners)

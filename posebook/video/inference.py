@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from posebook.data.formats.pictures import picture as as_picture
-from posebook.video.crops import crop_matrix, cut, inverse, move, normalised
+from posebook.video.crops import apply_affine, crop_matrix, cut, inverse, normalised
 from posebook.video.heads import joints_of
 from posebook.video.network import VideoNetwork
 from posebook.video.tce import windows
@@ -93,7 +93,7 @@ def poses(
     for output in run[form](encoder, model, film(), N):
         joints, scores = joints_of(loss, output, size)
         for mine, score in zip(joints.cpu(), scores.cpu(), strict=True):
-            yield move(inverse(waiting.popleft()), mine[None])[0], score
+            yield apply_affine(inverse(waiting.popleft()), mine[None])[0], score
 
 
 def _box_of(picture: np.ndarray, boxes: Sequence | None, number: int, name: str) -> np.ndarray:

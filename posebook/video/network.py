@@ -74,7 +74,7 @@ class VideoNetwork(nn.Module):
         else:
             self.decoder = Regressor(out, joints)
 
-    def start_from(self, base: BaseNetwork) -> None:
+    def load_base_weights(self, base: BaseNetwork) -> None:
         """Take every weight of the base network that fits: pyramid, branches and decoder."""
         load_matching(self.decoder, base.decoder.state_dict())
         branches = base.pyramid.branches

@@ -43,7 +43,8 @@ def motion_in_cells(
     y, x = np.mgrid[:H, :W]
     here = torch.from_numpy(np.stack([x, y], axis=-1).reshape(1, -1, 2).astype(float))
     there = here + torch.from_numpy(flow.reshape(1, -1, 2).astype(float))
-    u, v = crops.move(M[None].double(), here)[0], crops.move(M_next[None].double(), there)[0]
+    u = crops.apply_affine(M[None].double(), here)[0]
+    v = crops.apply_affine(M_next[None].double(), there)[0]
     cell = ((v + 0.5) * cells / size).floor().long()
     inside = ((cell >= 0) & (cell < cells)).all(-1).numpy()
     place = (cell[:, 1] * cells + cell[:, 0]).numpy()[inside]

@@ -58,7 +58,7 @@ def predict(
         X = feats.X[used].to(device).float()
         output = model(X, before.to(device), after.to(device), variant.ends == "truncate")
         joints, score = joints_of(variant.loss, output, profile.base.crop)
-        found.append(crops.move(crops.inverse(feats.M[part]), joints.cpu()))
+        found.append(crops.apply_affine(crops.inverse(feats.M[part]), joints.cpu()))
         scores.append(score.cpu())
     return Predictions(torch.cat(found).numpy(), torch.cat(scores).numpy())
 
@@ -79,7 +79,7 @@ def predict_clips(
         rows = frames.of_clip(clip)
         output = heatmaps_of(feats.X[rows].to(device).float(), rows)
         joints, score = joints_of(variant.loss, output, profile.base.crop)
-        found.append(crops.move(crops.inverse(feats.M[rows]), joints.cpu()))
+        found.append(crops.apply_affine(crops.inverse(feats.M[rows]), joints.cpu()))
         scores.append(score.cpu())
     return Predictions(torch.cat(found).numpy(), torch.cat(scores).numpy())
 

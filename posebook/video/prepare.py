@@ -126,5 +126,5 @@ def build(profile: Profile, variant: Variant, base: BaseNetwork, joints: int) ->
         variant.separate, variant.residual, aggregation=variant.aggregation, start=variant.start,
         offsets=variant.offsets,
     )  # fmt: skip
-    model.start_from(base)
+    model.load_base_weights(base)
     return model

@@ -48,7 +48,7 @@ def run_row(
     model = build(profile, variant, setting.base, len(setting.train.joint_set)).to(device)
     features, every_fifth = setting.test_features, torch.arange(0, len(setting.test), 5)
 
-    def watch() -> dict[str, float]:
+    def validate() -> dict[str, float]:
         frame_by_frame = replace(variant, flow=False)
         predicted = predict(model, features, profile, frame_by_frame, targets=every_fifth)
         return measures.watched(predicted, setting.test, every_fifth)
@@ -58,7 +58,7 @@ def run_row(
     steps, samples = base["steps"], base["steps"] * profile.base.batch
     if variant.trained:
         clock = Clock()
-        curves = train(model, setting, profile, variant, seed, folder, watch, clock)
+        curves = train(model, setting, profile, variant, seed, folder, validate, clock)
         seconds, steps = clock.seconds, profile.steps
         samples = steps * profile.segments * profile.length
     predicted, overall, per_action, drawn = evaluate(model, features, profile, variant)

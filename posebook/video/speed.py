@@ -100,7 +100,7 @@ def forms(nets: Networks, size: SpeedSize) -> dict[str, Callable[[np.ndarray, np
     def in_pictures(maps, M, pixels):
         cells, _ = heatmaps.decode(maps)
         at = heatmaps.to_pixels(cells, pixels, maps.shape[-1]).cpu()
-        return crops.move(crops.inverse(M), at)
+        return crops.apply_affine(crops.inverse(M), at)
 
     def by_poses(model, n, form):
         def run(pictures, boxes):

@@ -43,7 +43,7 @@ def strip(kind: str, clip: int, frames: Frames, joints: Mapping[str, np.ndarray]
     for k, row in enumerate(at.tolist()):
         to_crop = cut.M[k : k + 1]
         in_crop = {
-            name: crops.move(to_crop, torch.from_numpy(values[row : row + 1]))[0]
+            name: crops.apply_affine(to_crop, torch.from_numpy(values[row : row + 1]))[0]
             for name, values in joints.items()
         }
         drawn.append({

@@ -89,14 +89,14 @@ def train(
     variant: Variant,
     seed: int,
     folder: Path | None = None,
-    watch: Callable[[], Mapping[str, float]] | None = None,
+    validate: Callable[[], Mapping[str, float]] | None = None,
     clock: Clock | None = None,
 ) -> Curves:
     """The second step: pyramid, TCE module and decoder on clips, behind the frozen encoder.
 
     Args:
         folder: for checkpoints, and from where a killed run goes on; None for none.
-        watch: numbers to log now and then in evaluation mode.
+        validate: numbers to log now and then in evaluation mode.
         clock: counts the seconds of training.
     """
     device = next(model.parameters()).device
@@ -116,8 +116,8 @@ def train(
     )
     return fit(
         model, loss, Schedule(profile.steps, profile.learning_rate, profile.schedule, 1.0),
-        evaluate=watch, evaluations=profile.evaluations, points=100, checkpoint=kept, clock=clock,
-        description="clips",
+        evaluate=validate, evaluations=profile.evaluations, points=100, checkpoint=kept,
+        clock=clock, description="clips",
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from posebook import storage
 from posebook.training import checkpoint
 from posebook.training.draws import EpochOrder, draw, seed_everything
-from posebook.training.loop import Checkpoint, Schedule, fit, rate
+from posebook.training.loop import Checkpoint, Schedule, fit, learning_rate_factor
 
 STEPS, BATCH = 23, 8
 
@@ -335,14 +335,14 @@ def test_a_loss_that_is_not_a_number_ends_the_run(path):
 
 def test_thirds_are_those_of_section_3_6_2():
     """From 0.001, a tenth after each 100 of 300 epochs."""
-    factors = [rate("thirds", epoch / 300) for epoch in (0, 99, 100, 199, 200, 299)]
+    factors = [learning_rate_factor("thirds", epoch / 300) for epoch in (0, 99, 100, 199, 200, 299)]
     assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 def test_shares_of_a_run_drop_the_rate():
     """The schedule of section 2.8.2: a tenth after 90 and again after 120 of 140 epochs."""
     shares = (90 / 140, 120 / 140)
-    factors = [rate(shares, epoch / 140) for epoch in (0, 89, 90, 119, 120, 139)]
+    factors = [learning_rate_factor(shares, epoch / 140) for epoch in (0, 89, 90, 119, 120, 139)]
     assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
@@ -363,7 +363,7 @@ def test_pretrained_parameters_and_frozen_ones(factor):
 
 
 def test_one_cycle_rises_and_falls():
-    factors = [rate("one-cycle", step / 1000) for step in range(1000)]
+    factors = [learning_rate_factor("one-cycle", step / 1000) for step in range(1000)]
     top = max(range(1000), key=factors.__getitem__)
     assert top == 200 and factors[top] == pytest.approx(1, abs=1e-3)
     assert factors[0] == pytest.approx(0.04)
@@ -382,4 +382,4 @@ def test_the_schedule_sets_the_rate():
 
 def test_an_unknown_schedule_is_answered_with_the_known_ones():
     with pytest.raises(ValueError, match="unknown schedule 'cosine'; known: one-cycle, thirds"):
-        rate("cosine", 0.5)
+        learning_rate_factor("cosine", 0.5)

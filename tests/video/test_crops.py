@@ -49,13 +49,13 @@ def test_the_box_fills_the_crop():
     M = crops.crop_matrix(box, S)
     edges = torch.tensor([[[90.0, 30.0], [190.0, 130.0], [140.0, 80.0]]])
     expected = torch.tensor([[[-0.5, -0.5], [S - 0.5, S - 0.5], [(S - 1) / 2, (S - 1) / 2]]])
-    torch.testing.assert_close(crops.move(M, edges), expected)
+    torch.testing.assert_close(crops.apply_affine(M, edges), expected)
 
 
 def test_joints_come_back_from_any_crop(random):
     M = crops.crop_matrix(boxes(500, random), 256, crops.draw_augmentation(500, random))
     joints = 400 * torch.rand(500, 15, 2, generator=random) - 50
-    back = crops.move(crops.inverse(M), crops.move(M, joints))
+    back = crops.apply_affine(crops.inverse(M), crops.apply_affine(M, joints))
     assert (back - joints).abs().max() < 1e-4
 
 
@@ -64,7 +64,7 @@ def test_rotation_is_clockwise_scale_enlarges_the_box_and_flip_mirrors():
     right = torch.tensor([[[60.0, 40.0]]])  # 20 px to the right of the centre
 
     def seen(augmentation):
-        moved = crops.move(crops.crop_matrix(box, 100, augmentation), right) - 49.5
+        moved = crops.apply_affine(crops.crop_matrix(box, 100, augmentation), right) - 49.5
         return moved[0, 0].tolist()
 
     assert seen(plain(1)) == pytest.approx([20, 0])
@@ -108,7 +108,7 @@ def test_the_crop_shows_what_its_matrix_says(random):
         M = crops.crop_matrix(box, 128, augmentation)
         crop = crops.cut([picture], M, 128)[0].numpy()
         _, _, _, centers = cv2.connectedComponentsWithStats((crop[..., 0] > 160).astype(np.uint8))
-        for place in crops.move(M, joints)[0].numpy():
+        for place in crops.apply_affine(M, joints)[0].numpy():
             assert np.linalg.norm(centers[1:] - place, axis=1).min() < 0.6
 
 

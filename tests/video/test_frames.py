@@ -11,7 +11,7 @@ from posebook.storage import key_of
 from posebook.video import flow
 from posebook.video.backbone import Encoder
 from posebook.video.base_network import accuracy
-from posebook.video.crops import draw_augmentation, inverse, move
+from posebook.video.crops import apply_affine, draw_augmentation, inverse
 from posebook.video.features import features
 from posebook.video.frames import collect_frames, crop, labels
 
@@ -83,7 +83,7 @@ def test_labels_follow_the_augmentation_and_come_back():
     rows = torch.arange(4)
     augmentation = draw_augmentation(4, torch.Generator().manual_seed(0))
     joints, counted, M = labels(frames, rows, 64, augmentation)
-    back = move(inverse(M), joints)
+    back = apply_affine(inverse(M), joints)
     left, right = JHMDB.index("LWrist", "RWrist")
     for row in range(4):
         flipped = bool(augmentation.flip[row])

@@ -27,7 +27,7 @@ _HAIR = np.array([[30, 25, 22], [60, 40, 28], [110, 75, 45], [190, 155, 95], [14
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Appearance:
     """How a mesh is coloured.
 
     Attributes:
@@ -64,7 +64,7 @@ def _between(palette: np.ndarray, rng) -> np.ndarray:
     return palette[low] + (place - low) * (palette[low + 1] - palette[low])
 
 
-def dress(mesh: Mesh, body: dict, rng) -> tuple[Mesh, Look]:
+def dress(mesh: Mesh, body: dict, rng) -> tuple[Mesh, Appearance]:
     """The person in random clothes: the mesh with hair and cloth standing off it, and its look."""
     zone = _zones(mesh, body, sleeve=rng.choice([0.25, 0.6, 1.9]), leg=rng.choice([0.5, 0.95, 1.9]))
     colours = {name: _cloth(rng) for name in ("shirt", "trousers", "shoes")}
@@ -80,7 +80,7 @@ def dress(mesh: Mesh, body: dict, rng) -> tuple[Mesh, Look]:
     loose |= {"hair": body["volume"], "shoes": 0.006}
     vertices = mesh.vertices + mesh.normals * _stand_off(mesh, zone, loose)[:, None]
     mesh = replace(mesh, vertices=vertices, normals=vertex_normals(vertices, mesh.faces))
-    return mesh, Look(colour, pattern, second, rng.uniform(0.04, 0.14))
+    return mesh, Appearance(colour, pattern, second, rng.uniform(0.04, 0.14))
 
 
 def _cloth(rng) -> np.ndarray:

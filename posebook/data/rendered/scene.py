@@ -233,7 +233,7 @@ FACES_OF_PLATE = np.array([[0, 1, 2], [0, 2, 3], [2, 1, 0], [3, 2, 0]])  # a pla
 
 
 @dataclass(frozen=True, eq=False)
-class Plates:
+class Occluders:
     """Flat things in front of the person, at N instants.
 
     Attributes:
@@ -262,9 +262,9 @@ _KINDS = {
 }
 
 
-def make_plates(
+def make_occluders(
     path: np.ndarray, time: np.ndarray, center: np.ndarray, events: int, rng, still: bool = False
-) -> Plates:
+) -> Occluders:
     """Things that cross between camera and person, each within some frames of the clip.
 
     Args:
@@ -292,5 +292,5 @@ def make_plates(
         corners.append(foot_point[:, None] + x + z)
         textures.append(any_surface(rng, WALL + GROUND))
     if not corners:
-        return Plates(np.zeros((len(path), 0, 4, 3)), ())
-    return Plates(np.stack(corners, axis=1), tuple(textures))
+        return Occluders(np.zeros((len(path), 0, 4, 3)), ())
+    return Occluders(np.stack(corners, axis=1), tuple(textures))

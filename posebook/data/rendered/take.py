@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from posebook.data.rendered.mesh import Mesh, Pose
-from posebook.data.rendered.people import Look
-from posebook.data.rendered.scene import Backdrop, CameraPath, Plates
+from posebook.data.rendered.people import Appearance
+from posebook.data.rendered.scene import Backdrop, CameraPath, Occluders
 
 SAMPLES = 5  # instants within an exposure
 MIDDLE = SAMPLES // 2
@@ -24,7 +24,7 @@ class Light:
 
 
 @dataclass(frozen=True)
-class Film:
+class Sensor:
     """softness: the lens' blur, pixels. noise: of the sensor, grey levels. gain: brightness.
     gamma: contrast. quality: of the JPEG, 0 to 100."""
 
@@ -46,13 +46,13 @@ class Take:
     """
 
     mesh: Mesh
-    look: Look
+    look: Appearance
     pose: Pose
     camera: CameraPath
-    plates: Plates
+    plates: Occluders
     backdrop: Backdrop
     light: Light
-    film: Film
+    film: Sensor
     seed: tuple[int, ...]
 
     def __len__(self) -> int:

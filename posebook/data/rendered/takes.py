@@ -10,7 +10,7 @@ from posebook.data.recorded import body
 from posebook.data.recorded.motion import MotionClip, load_motion
 from posebook.data.rendered import people, scene
 from posebook.data.rendered.mesh import REST_JOINTS, Mesh, Pose, pose_mesh
-from posebook.data.rendered.take import MIDDLE, SAMPLES, Film, Light, Take
+from posebook.data.rendered.take import MIDDLE, SAMPLES, Light, Sensor, Take
 
 FPS = 25.0
 GROUPS = ("A", "B", "C")
@@ -38,7 +38,7 @@ def clip_take(name: str, frames: tuple[int, int]) -> tuple[Take, str, float]:
     way = mesh.locate(pose)[:, REST_JOINTS.index("Hip")]
     camera = _camera(mesh, pose, time, CAMERAS[int(rng.integers(len(CAMERAS)))], rng)
     events = int(rng.choice(3, p=[0.3, 0.5, 0.2]))
-    plates = scene.make_plates(way, time, camera.center, events, rng)
+    plates = scene.make_occluders(way, time, camera.center, events, rng)
     backdrop = scene.make_backdrop(camera, way.mean(0), rng)
     seed = (_SEED, 2, group, person, number)
     take = Take(mesh, look, pose, camera, plates, backdrop, _light(rng), _film_of(rng), seed)
@@ -173,8 +173,8 @@ def _light(rng) -> Light:
     return Light(direction, sun, sky, shadow=float(np.mean(sun) / np.mean(sun + sky)) * 0.8)
 
 
-def _film_of(rng) -> Film:
-    return Film(
+def _film_of(rng) -> Sensor:
+    return Sensor(
         softness=rng.uniform(0.2, 0.9),
         noise=rng.uniform(1, 8),
         gain=rng.uniform(0.85, 1.25),
@@ -208,7 +208,7 @@ def still_take(part: str, number: int) -> Take:
     time = _instants(1, rng.uniform(0.35, 1.0))
     camera = _camera(mesh, pose, time, CAMERAS[int(rng.integers(len(CAMERAS)))], rng)
     events = int(rng.choice(2, p=[0.6, 0.4]))
-    plates = scene.make_plates(way, time, camera.center, events, rng, still=True)
+    plates = scene.make_occluders(way, time, camera.center, events, rng, still=True)
     backdrop = scene.make_backdrop(camera, way.mean(0), rng)
     seed = (_SEED, 5, test, number)
     return Take(mesh, look, pose, camera, plates, backdrop, _light(rng), _film_of(rng), seed)

@@ -10,7 +10,7 @@ from posebook.data.rendered import scene
 from posebook.data.rendered.mesh import BONES, REST_JOINTS, Pose
 from posebook.data.rendered.rasterize import NEAR, depth_at, draw, face_at, weights_at
 from posebook.data.rendered.surfaces import surface
-from posebook.data.rendered.take import MIDDLE, SAMPLES, Film, Take
+from posebook.data.rendered.take import MIDDLE, SAMPLES, Sensor, Take
 from posebook.data.rendered.takes import clip_take
 from posebook.data.rendered.truth import (
     blur_lengths,
@@ -37,10 +37,10 @@ def take() -> Take:
     return replace(take, plates=_plates(len(take.pose), []))
 
 
-def _plates(instants: int, corners: list) -> scene.Plates:
+def _plates(instants: int, corners: list) -> scene.Occluders:
     corners = np.array(corners, float).reshape(-1, 4, 3)
     textures = tuple(surface("plaster", 0) for _ in corners)
-    return scene.Plates(np.tile(corners, (instants, 1, 1, 1)), textures)
+    return scene.Occluders(np.tile(corners, (instants, 1, 1, 1)), textures)
 
 
 class TestTriangles:
@@ -202,7 +202,7 @@ class TestPicture:
     def test_the_body_changes_only_pixels_near_it(self, take):
         """Apart from shadow and lens, everything outside the mask is the backdrop."""
         plain = replace(
-            take, light=replace(take.light, shadow=0.0), film=Film(0.0, 0.0, 1.0, 1.0, 90)
+            take, light=replace(take.light, shadow=0.0), film=Sensor(0.0, 0.0, 1.0, 1.0, 90)
         )
         picture, seen = r.expose(plain, 1)
         away = replace(plain, pose=Pose(plain.pose.turn, plain.pose.shift + [0, 0, -50.0]))

@@ -81,7 +81,7 @@ TIME = np.arange(100) / 5  # frames
 
 def test_plates_cross_between_camera_and_person(way):
     center = np.array([4.0, 0.0, 1.5])
-    plates = scene.make_plates(way, TIME, center, 3, np.random.default_rng(0))
+    plates = scene.make_occluders(way, TIME, center, 3, np.random.default_rng(0))
     assert plates.corners.shape == (100, 3, 4, 3) and len(plates) == 3
     middle = plates.corners.mean(2)
     assert (middle[..., 0] > 0.5).all() and (middle[..., 0] < 3.5).all()  # in between
@@ -93,12 +93,13 @@ def test_plates_cross_between_camera_and_person(way):
 
 def test_plates_of_a_still_hardly_move(way):
     center = np.array([4.0, 0.0, 1.5])
-    plates = scene.make_plates(way[:5], TIME[:5], center, 2, np.random.default_rng(0), still=True)
+    random = np.random.default_rng(0)
+    plates = scene.make_occluders(way[:5], TIME[:5], center, 2, random, still=True)
     assert np.abs(np.diff(plates.corners, axis=0)).max() < 0.01
 
 
 def test_no_plates(way):
-    plates = scene.make_plates(way, TIME, np.array([4.0, 0.0, 1.5]), 0, np.random.default_rng(0))
+    plates = scene.make_occluders(way, TIME, np.array([4.0, 0.0, 1.5]), 0, np.random.default_rng(0))
     assert len(plates) == 0 and plates.faces.shape == (0, 3)
 
 
