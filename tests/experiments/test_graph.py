@@ -28,7 +28,7 @@ def test_snakemake_is_told_what_was_asked_for(plans):
     unlock, last = plans
     config = ("--config", "profile=smoke", "seeds=2", "only=table-3.1,no-extrinsics")
     assert unlock == ("--unlock", *config)
-    assert last[-len(config) :] == config and last[: 2] == ("--cores", "4")
+    assert last[-len(config) :] == config and last[:2] == ("--cores", "4")
     assert "--forceall" not in last
     graph.walk([], "gpu", dataset="human36m")
     assert plans[-1][-4:] == ("--config", "profile=gpu", "seeds=3", "dataset=human36m")

@@ -95,10 +95,7 @@ def test_an_orthographic_fit_is_turned_by_the_angle_of_the_ray(exact):
     error = lambda Y: float(metrics.n_mpjpe(Y, shifted.Y).mean())  # noqa: E731
     assert error(as_fitted @ shifted.turn) < error(as_fitted)
     wrong = best_rotation(as_fitted, shifted.Y)
-    assert (
-        angle(wrong, shifted.turn).mean()
-        < angle(wrong, torch.eye(3)).mean()
-    )
+    assert angle(wrong, shifted.turn).mean() < angle(wrong, torch.eye(3)).mean()
 
 
 def test_orthographic_pictures_need_true_poses(exact):

@@ -8,7 +8,7 @@ import pytest
 from posebook import video
 from posebook.data.rendered import clips as embedded_video
 from posebook.experiments.catalogue import settings
-from posebook.video import conditions
+from posebook.video import conditions, measures
 from posebook.video.conditions import EDGES
 
 
@@ -70,9 +70,7 @@ def test_interval_of_a_gain_holds_its_mean_and_grows_with_the_spread_of_clips():
 
 
 def test_error_and_gain_of_shifted_joints_are_the_shifts(frames):
-    single, other = (
-        frames.joints.numpy() + np.array([off, 0], np.float32) for off in (8.0, 6.0)
-    )
+    single, other = (frames.joints.numpy() + np.array([off, 0], np.float32) for off in (8.0, 6.0))
     for joints, off in ((single, 8), (other, 6)):
         metrics = conditions.errors_by_condition(joints, single, frames)
         joints = sum(n for name, n in metrics.items() if name.startswith("joints_away"))
@@ -103,3 +101,12 @@ def test_only_what_is_hidden_separates_visible_from_annotated(frames):
     joints[~frames.visible.numpy()] += 1000
     found = conditions.by_protocol(joints, frames)
     assert found["pck_0.2_mean13_visible"] == 100 > found["pck_0.2_mean13_annotated"]
+
+
+def test_a_joint_without_a_place_is_neither_visible_nor_hidden(frames):
+    annotated = frames.annotated.clone()
+    lost = (~frames.visible).nonzero()[0]
+    annotated[tuple(lost)] = False
+    masks = measures.masks(replace(frames, annotated=annotated))
+    assert not masks["_hidden"][tuple(lost)] and not masks["_visible"][tuple(lost)]
+    assert ((masks["_hidden"] | masks["_visible"]) == annotated.numpy()).all()

@@ -309,6 +309,29 @@ def test_a_window_has_one_augmentation_and_fresh_ones_differ(smoke, cache):
     assert len(b.X) == 2 * min(profile.length + row.N, len(setting.train.records[0]))
 
 
+@pytest.mark.parametrize("erasing", [False, True])
+def test_only_rows_with_erasing_erase_fresh_crops(erasing, smoke, cache, monkeypatch):
+    profile, row = settings("video", "smoke", "fresh-augmentation")
+    setting = video.prepare.prepare(profile, row, 0, folder=cache)
+    calls = counted(monkeypatch, video.frames.crops, "draw_rectangles")
+    starts, row = torch.tensor([0]), replace(row, erasing=erasing)
+    video.train.draw_batch(setting, profile, row, starts, draw(0, 0))
+    assert bool(calls) == erasing
+
+
+def test_batches_are_drawn_with_the_seed_of_the_run_and_the_step(smoke, cache, monkeypatch):
+    real, drawn = video.train.draw_batch, []
+
+    def noting(*args):
+        drawn.append(args[-1].initial_seed())
+        return real(*args)
+
+    monkeypatch.setattr(video.train, "draw_batch", noting)
+    for seed in (0, 1):
+        run("res50-tce-s", seed, cache=cache)
+    assert drawn == [draw(seed, step).initial_seed() for seed in (0, 1) for step in (0, 1)]
+
+
 # ---------------------------------------------------------------- measuring
 
 
