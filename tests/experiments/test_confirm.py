@@ -139,6 +139,22 @@ def test_near_the_pole_only_the_very_first_loss_says_something():
     assert confirm.compare(steep, new)[0] == "the loss at step 0 of pre-training"
 
 
+@pytest.mark.parametrize(
+    ("where", "batches", "said"),
+    [
+        ("elsewhere", "sha256:second", ""),
+        ("elsewhere", "sha256:other", "the batches of dictionary"),
+        ("here", "sha256:second", "the batches of dictionary"),
+    ],
+)
+def test_another_arithmetic_may_choose_another_of_the_starts_that_were_tried(where, batches, said):
+    first, second = ({**STAGE, "name": "dictionary", "batches": f"sha256:{name}"}
+                     for name in ("first", "second"))  # fmt: skip
+    old = TRACE | {"stages": [first, second, first]}
+    new = old | {"stages": [first, second, {**first, "batches": batches}], "arithmetic": where}
+    assert confirm.compare(old, copy.deepcopy(new))[0] == said
+
+
 def test_the_same_bits_elsewhere_are_the_same_bits():
     assert confirm.compare(TRACE, elsewhere()) == ("", 0.0)
 
