@@ -1,4 +1,4 @@
-"""The figures that turn hold the poses they were given, and a picture for those without a script."""
+"""Figures that turn hold the poses they were given, and a picture for those without a script."""
 
 import base64
 import json
@@ -29,9 +29,10 @@ def test_the_data_is_the_poses_to_half_a_millimetre_about_one_middle():
     page, data = parse(player({"truth": POSE, "lifted": POSE + 0.25}, "two bodies", behind="truth"))
     assert data["frames"] == 5 and data["joints"] == 17
     assert [body["behind"] for body in data["bodies"]] == [True, False]
-    np.testing.assert_allclose(joints_of(data, "lifted") - joints_of(data, "truth"), 0.25, atol=1e-3)
-    np.testing.assert_allclose(np.ptp(joints_of(data, "truth") - POSE, axis=(0, 1)), 0, atol=1e-3)
-    every = np.concatenate([joints_of(data, name) for name in ("truth", "lifted")])
+    lifted, truth = (joints_of(data, name) for name in ("lifted", "truth"))
+    np.testing.assert_allclose(lifted - truth, 0.25, atol=1e-3)
+    np.testing.assert_allclose(np.ptp(truth - POSE, axis=(0, 1)), 0, atol=1e-3)
+    every = np.concatenate([truth, lifted])
     assert 1000 * 2 * np.hypot(every[..., 0], every[..., 2]).max() <= data["size"]
     sides = [data["colors"][side] for *_, side in data["bones"]]
     assert len(sides) == 16 and len(set(sides)) == 3
