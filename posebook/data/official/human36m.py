@@ -369,7 +369,7 @@ def _check_complete(sequences: list[ViewSequence], folder: Path) -> None:
         if found != official:
             warnings.warn(
                 f"{folder}: {found:,} pictures of {part}, officially {official:,}; "
-                "`python -m posebook.data check human36m` says more",
+                "`python -m posebook check human36m` says more",
                 stacklevel=3,
             )
 
