@@ -195,6 +195,9 @@ def select(names: list[str], dataset: str = "") -> tuple[dict[str, Row], dict[st
             row for row in known for want in wanted if row == want or row.startswith(f"{want}/")
         ]
         mine += [d.name for d in drawn.values() for want in wanted if want in d.experiments]
+        if not mine and dataset and (chapter := _chapter_of(name)):
+            there = ", ".join(CHAPTERS[chapter].DATASETS)
+            raise ValueError(f"{name} is not run on {dataset}; its chapter's data sets are {there}")
         if not mine:
             every = sorted({*experiments, *ALSO_SHOWN, *DRAWN})
             near = get_close_matches(name, [*every, *known], n=3, cutoff=0.4)
@@ -205,6 +208,11 @@ def select(names: list[str], dataset: str = "") -> tuple[dict[str, Row], dict[st
     for found in pictures.values():
         chosen.update(dict.fromkeys(row for row in found.rows if row in known))
     return {name: known[name] for name in known if name in chosen}, pictures
+
+
+def _chapter_of(name: str) -> str:
+    """The chapter of a row or an experiment with rows of its own; "" for what is neither."""
+    return next((r.chapter for r in rows().values() if name in (r.name, r.experiment)), "")
 
 
 def settings(chapter: str, profile: str, variant: str, dataset: str = "") -> tuple:
