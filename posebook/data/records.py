@@ -55,12 +55,11 @@ class ViewSequence:
             raise self._error("cameras", f"there are {V} views but {len(self.cameras)} cameras")
         if T == 0:
             raise self._error("joints_2d", "the sequence has no frames")
-        self._check_array(
-            "confidence", self.confidence, (T, V, J), "0 is the confidence of a missing joint"
-        )
         fill_unknown(self, "joints_2d", self.confidence == 0)
         remedy = "a missing detection is (0, 0) with confidence 0"
         self._check_array("joints_2d", self.joints_2d, (T, V, J, 2), remedy)
+        remedy = "a missing joint has confidence 0"
+        self._check_array("confidence", self.confidence, (T, V, J), remedy)
         low, high = float(self.confidence.min()), float(self.confidence.max())
         if low < 0 or high > 1:
             raise self._error(

@@ -96,8 +96,9 @@ class Lens:
         length = np.tan(np.deg2rad(np.arange(0.1, 89.95, 0.1)))
         side = np.linspace(0, 2 * np.pi, 16, endpoint=False) if np.any(self.tangential) else [0.0]
         rays = length[:, None, None] * np.stack([np.cos(side), np.sin(side)], axis=-1)
-        rises = (_determinant(self._jacobian(rays)) > 0) & (self._gain(length**2) > 0)[:, None]
-        folded = np.flatnonzero(~rises.all(1))
+        r2 = length**2
+        upright = (self._gain(r2) > 0) & (_cubic(self.divisor, r2) > 0)  # no zero and no pole
+        folded = np.flatnonzero(~(upright & (_determinant(self._jacobian(rays)) > 0).all(1)))
         return np.inf if not len(folded) else length[max(0, folded[0] - 1)]
 
     def _gain(self, r2: np.ndarray) -> np.ndarray:
