@@ -53,7 +53,15 @@ def add_virtual_views(sequence: ViewSequence, from_truth: bool) -> ViewSequence:
         confidence=np.concatenate([sequence.confidence, seen.astype(np.float32)], axis=1),
         cameras=(*sequence.cameras, *rig),
         occluded=None,
+        views="virtual" if from_truth else "triangulated",
     )
+
+
+def with_views(sequences: Sequence[ViewSequence], views: str) -> Sequence[ViewSequence]:
+    """The sequences as they are ("real"), or with "virtual" or "triangulated" views behind them."""
+    if views == "real":
+        return sequences
+    return [add_virtual_views(s, from_truth=views == "virtual") for s in sequences]
 
 
 def triangulate_labels(views: Views, sequences: Sequence[ViewSequence], weighted: bool) -> Views:
@@ -62,7 +70,11 @@ def triangulate_labels(views: Views, sequences: Sequence[ViewSequence], weighted
     Args:
         sequences: the records `views` was collected from. A joint that fewer than two views see
             takes the middle of the others; where that holds for all joints, the instant is NaN.
+
+    Raises:
+        ValueError: if they are others.
     """
+    _check_same(views, sequences)
     points = []
     for s in sequences:
         world = triangulated(s, weighted)
@@ -71,15 +83,22 @@ def triangulate_labels(views: Views, sequences: Sequence[ViewSequence], weighted
             middle = np.nanmean(world, axis=1, keepdims=True)
         world = np.where(np.isfinite(world), world, middle)
         points.append(np.stack([c.to_camera(world) for c in s.cameras], axis=1))
-    return replace(views, Y=to_tensor(np.concatenate(points), views.device))
+    done = {**views.done, "labels": "weighted" if weighted else "triangulated"}
+    return replace(views, Y=to_tensor(np.concatenate(points), views.device), done=done)
 
 
-def recover_rigs(
-    views: Views,
-    sequences: Sequence[ViewSequence],
-    least_confidence: float = 0.7,
-    most: int = 20000,
-) -> Views:
+def _check_same(views: Views, sequences: Sequence[ViewSequence]) -> None:
+    starts = np.cumsum([0, *map(len, sequences)])
+    first = views.first.unique().tolist()
+    rigs = [views.rigs[g] for g in views.rig[views.first.unique()].tolist()]
+    if [*first, len(views)] != starts.tolist() or rigs != [s.cameras for s in sequences]:
+        raise ValueError(
+            f"these {len(sequences)} sequences are not those that the views were collected from "
+            f"({len(first)} of {len(views)} instants); give the same ones, in the same order"
+        )
+
+
+def recover_rigs(views: Views, least_confidence: float = 0.7, most: int = 20000) -> Views:
     """`views` with relative cameras that are estimated from the detections (section 3.4.2).
 
     Only the distances between cameras are taken from the calibration. Joints that both views saw
@@ -88,9 +107,8 @@ def recover_rigs(
     R, t = views.R.clone(), views.t.clone()
     rig_of = views.rig.cpu().numpy()
     X, w = views.X.cpu().numpy(), views.w.cpu().numpy()
-    for g in range(len(R)):
+    for g, cameras in enumerate(views.rigs):
         mine = rig_of == g
-        cameras = next(s.cameras for s in sequences if s.subject == _subject(views, mine))
         for a in range(views.views):
             for b in range(a + 1, views.views):
                 sure = np.minimum(w[mine, a], w[mine, b]) > least_confidence
@@ -100,8 +118,4 @@ def recover_rigs(
                 R12, t12 = estimate_relative_pose(*rays, baseline)
                 R[g, a, b], t[g, a, b] = to_tensor(R12), to_tensor(t12)
                 R[g, b, a], t[g, b, a] = to_tensor(R12.T), to_tensor(-R12 @ t12)
-    return replace(views, R=R, t=t)
-
-
-def _subject(views: Views, mine: np.ndarray) -> str:
-    return views.subjects[int(views.subject.cpu().numpy()[mine][0])]
+    return replace(views, R=R, t=t, done={**views.done, "cameras": "recovered"})

@@ -65,6 +65,13 @@ class Variant:
         return self.loss in ("supervised", "triangulated")
 
     @property
+    def labels(self) -> str:
+        """The poses in space that go with the views: "true", "triangulated", or "weighted" so."""
+        if self.loss != "triangulated":
+            return "true"
+        return "weighted" if self.label_weights else "triangulated"
+
+    @property
     def relative(self) -> bool:
         """Whether poses are compared relative to their root, so that its branch learns nothing."""
         return self.labelled and not self.compare_in

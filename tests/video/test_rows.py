@@ -282,7 +282,7 @@ def test_cached_features_are_those_of_fresh_crops(smoke, cache):
     profile, row = settings("video", "smoke", "res50-tce-bc")
     setting = video.prepare.prepare(profile, row, 0, folder=cache)
     frames, encoder = setting.train, setting.base.encoder
-    plain = features(frames, encoder, profile.base.crop, key="plain", folder=cache)
+    plain = features(frames, encoder, profile.base.crop, folder=cache)
     setting = replace(setting, train_features=plain)
     starts = video.train.block_starts(frames, profile.length)[:2]
     batch = video.train.draw_batch(setting, profile, row, starts, draw(0, 0))
@@ -407,7 +407,7 @@ def test_lost_frames_are_neither_seen_nor_asked_for(variant, smoke, cache):
         records.append(replace(clip, **{name: getattr(clip, name)[mine] for name in names}))
     shorter = collect_frames(records)
     cut = video.features.Features(
-        feats.X[left], feats.joints[left], feats.counted[left], feats.M[left], shorter
+        feats.X[left], feats.joints[left], feats.counted[left], feats.M[left], shorter, feats.key
     )
     expected = video.predict.predict(model, cut, profile, row)
     found = video.predict.predict(model, feats, profile, row, left=left)
