@@ -146,13 +146,21 @@ def _check_alike(s: ViewSequence, first: ViewSequence) -> None:
 
 
 def _rigs(sequences):
-    rigs, rig_of = [], []
+    """Cameras that are set up alike are one rig, whatever the take or person is called."""
+    rigs, rig_of = {}, []
     for s in sequences:
-        if s.cameras not in rigs:
+        key = rig_key(s.cameras)
+        if key not in rigs:
             _check_baselines(s)
-            rigs.append(s.cameras)
-        rig_of.append(rigs.index(s.cameras))
-    return rigs, np.array(rig_of)
+            rigs[key] = s.cameras
+        rig_of.append(list(rigs).index(key))
+    return list(rigs.values()), np.array(rig_of)
+
+
+def rig_key(cameras: Sequence[Camera]) -> bytes:
+    """What makes a rig: the same for cameras that are set up alike, whoever has made them."""
+    fields = ("R", "center", "focal", "principal", "radial", "tangential")
+    return b"".join(getattr(c, field).tobytes() for c in cameras for field in fields)
 
 
 def _check_baselines(sequence: ViewSequence) -> None:

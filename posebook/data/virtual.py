@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from posebook.data.pairs import Views
+from posebook.data.pairs import Views, rig_key
 from posebook.data.records import ViewSequence
 from posebook.geometry.camera import stack, to_tensor, virtual_rig
 from posebook.geometry.multiview import estimate_relative_pose, triangulate
@@ -90,8 +90,9 @@ def triangulate_labels(views: Views, sequences: Sequence[ViewSequence], weighted
 def _check_same(views: Views, sequences: Sequence[ViewSequence]) -> None:
     starts = np.cumsum([0, *map(len, sequences)])
     first = views.first.unique().tolist()
-    rigs = [views.rigs[g] for g in views.rig[views.first.unique()].tolist()]
-    if [*first, len(views)] != starts.tolist() or rigs != [s.cameras for s in sequences]:
+    mine = [rig_key(views.rigs[g]) for g in views.rig[first].tolist()]
+    theirs = [rig_key(s.cameras) for s in sequences]
+    if [*first, len(views)] != starts.tolist() or mine != theirs:
         raise ValueError(
             f"these {len(sequences)} sequences are not those that the views were collected from "
             f"({len(first)} of {len(views)} instants); give the same ones, in the same order"
