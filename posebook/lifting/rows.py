@@ -81,6 +81,21 @@ class Variant:
         return self.loss in ("supervised", "triangulated", "consensus")
 
     @property
+    def reads_poses(self) -> bool:
+        """Whether training reads poses in space, as labels or to make new samples from."""
+        return self.labelled or self.changes is not None
+
+    @property
+    def labels(self) -> str | Teacher:
+        """The poses in space that go with the views: "true", "triangulated", "weighted" so, or the
+        teacher that finds them."""
+        if self.teacher:
+            return self.teacher
+        if self.loss != "triangulated":
+            return "true"
+        return "weighted" if self.label_weights else "triangulated"
+
+    @property
     def relative(self) -> bool:
         """Whether poses are compared relative to their root, so that its branch learns nothing."""
         return self.labelled and not self.compare_in
