@@ -26,6 +26,7 @@ class Views:
         Y: (I, V, J, 3) true camera-frame joints in metres, or None.
         R, t: (G, V, V, 3, 3), (G, V, V, 3): `R[g, a, b]`, `t[g, a, b]` carry view a into view b for
             rig g (eq. 3.4).
+        up: (G, V, 3) the vertical of the calibration (world z) in each view's frame.
         rig: (I,) whose rig.
         first, last: (I,) rows where the instant's sequence begins and ends.
         action, subject: (I,) indices into the name tuples.
@@ -36,6 +37,7 @@ class Views:
     Y: Tensor | None
     R: Tensor
     t: Tensor
+    up: Tensor
     rig: Tensor
     first: Tensor
     last: Tensor
@@ -118,6 +120,7 @@ def collect(sequences: Sequence[ViewSequence], device: str | torch.device = "cpu
         Y=_camera_frame(sequences, device),
         R=to_tensor(R, device),
         t=to_tensor(t, device),
+        up=to_tensor(np.stack([stack(rig)[0][..., 2] for rig in rigs]), device),
         rig=index(rig_of),
         first=index(starts),
         last=index(starts + lengths - 1),

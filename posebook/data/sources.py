@@ -20,6 +20,24 @@ OFFICIAL_CLIPS = {"sub-jhmdb": "jhmdb", "penn-action": "penn-action"}  # name: f
 OFFICIAL_STILLS = "mpii"  # pre-train the base network, whatever the clips
 
 
+def refuse_absent(dataset: str, stills: bool = False) -> None:
+    """Nothing where all that a data set needs is installed.
+
+    Args:
+        stills: pictures of single people are wanted too.
+
+    Raises:
+        FileNotFoundError: with the remedy, where a folder is missing; at once, whereas the clips
+            of a data set take minutes to read.
+    """
+    if dataset in OFFICIAL_VIEWS:
+        data_folder(dataset.removesuffix("-gt"))
+    if dataset in OFFICIAL_CLIPS:
+        data_folder(OFFICIAL_CLIPS[dataset])
+        if stills:
+            data_folder(OFFICIAL_STILLS)
+
+
 def load_views(
     dataset: str,
     size: ViewsSize,

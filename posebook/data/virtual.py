@@ -65,13 +65,17 @@ def triangulate_labels(views: Views, sequences: Sequence[ViewSequence], weighted
     """
     points = []
     for s in sequences:
-        world = triangulated(s, weighted)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing
-            middle = np.nanmean(world, axis=1, keepdims=True)
-        world = np.where(np.isfinite(world), world, middle)
+        world = without_gaps(triangulated(s, weighted))
         points.append(np.stack([c.to_camera(world) for c in s.cameras], axis=1))
     return replace(views, Y=to_tensor(np.concatenate(points), views.device))
+
+
+def without_gaps(world: np.ndarray) -> np.ndarray:
+    """Bodies (T, J, 3) whose unknown (NaN) joints lie in the middle of the known ones."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing
+        middle = np.nanmean(world, axis=1, keepdims=True)
+    return np.where(np.isfinite(world), world, middle)
 
 
 def recover_rigs(

@@ -10,10 +10,11 @@ from posebook.data.virtual import triangulated
 from posebook.geometry.skeleton import H36M, PCK3D_JOINTS
 from posebook.lifting.network import LiftingNetwork
 from posebook.lifting.prepare import inputs
+from posebook.lifting.student import Student
 from posebook.metrics import pose3d as metrics
 
 
-def predict(model: LiftingNetwork, views: Views, chunk: int = 4096) -> Tensor:
+def predict(model: LiftingNetwork | Student, views: Views, chunk: int = 4096) -> Tensor:
     """Root-relative poses (I, V, N, 3) of every instant and view, in evaluation mode."""
     model.eval()
     n, V = views.X.shape[:2]
@@ -21,7 +22,7 @@ def predict(model: LiftingNetwork, views: Views, chunk: int = 4096) -> Tensor:
     view = torch.arange(V, device=views.device).repeat(n)
     with torch.inference_mode():
         parts = [
-            model.lift(inputs(views, i, v, model.frames))
+            model.lift(inputs(views, i, v, model.frames, model.confidences))
             for i, v in zip(instant.split(chunk), view.split(chunk), strict=True)
         ]
     return torch.cat(parts).unflatten(0, (n, V))
@@ -38,7 +39,9 @@ def errors(predicted: Tensor, views: Views) -> dict[str, Tensor]:
     }
 
 
-def evaluate(model: LiftingNetwork, views: Views) -> tuple[dict[str, float], dict[str, dict]]:
+def evaluate(
+    model: LiftingNetwork | Student, views: Views
+) -> tuple[dict[str, float], dict[str, dict]]:
     """Test metrics (means over actions, as the protocols ask) and the same for each action."""
     actions = [views.actions[a] for a in views.action.repeat_interleave(views.views).tolist()]
     per_action: dict[str, dict[str, float]] = {}
@@ -63,7 +66,7 @@ def _bone_spread(predicted: Tensor, views: Views) -> Tensor:
     return (length(predicted) - length(views.Y)).abs().mean()
 
 
-def evaluate_real(model: LiftingNetwork) -> dict[str, float]:
+def evaluate_real(model: LiftingNetwork | Student) -> dict[str, float]:
     """Distance to triangulation on the real detections of `posebook.data.recorded.pose2sim`.
 
     The reference is made from the same detections (10 to 16 mm of uncertainty of its own), over

@@ -78,3 +78,18 @@ def _example(kind: str, sequence: ViewSequence, frame: int, view: int) -> dict:
         "joints_2d": np.round(sequence.joints_2d[frame, view], 1),
         "confidence": np.round(sequence.confidence[frame, view], 2),
     }
+
+
+def as_large_as(pose: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float]:
+    """A pose (J, 3) in a camera's frame, scaled until its picture is as large as that of `truth`.
+
+    Seen from far away, so that the picture of a joint is its x and y. A body that is too large
+    stands too far off in the camera's picture, where it looks right; this takes the difference
+    out, and with it what a viewer without perspective could not show.
+
+    Returns:
+        The scaled pose, and how many times too large it was.
+    """
+    mine, theirs = pose[:, :2].ravel(), truth[:, :2].ravel()
+    factor = float((mine @ mine) / (mine @ theirs))
+    return pose / factor, factor

@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from posebook.data.pairs import Views, collect, windows
 from posebook.data.sources import EMBEDDED_VIEWS, load_views
 from posebook.data.virtual import recover_rigs, triangulate_labels
+from posebook.geometry.skeleton import H36M
+from posebook.lifting.consensus import consensus_labels
 from posebook.lifting.network import LiftingNetwork
 from posebook.lifting.rows import Profile, Variant
+from posebook.lifting.student import Student
 
 
 def load(
@@ -22,6 +26,8 @@ def load(
     views = collect(train, device)
     if variant.loss == "triangulated":
         views = triangulate_labels(views, train, weighted=variant.label_weights)
+    if variant.teacher:
+        views = consensus_labels(views, train, variant.teacher)
     if variant.cameras == "recovered":
         views = recover_rigs(views, train)
     return views, collect(test, device)
@@ -31,12 +37,14 @@ def data_key(profile: Profile, variant: Variant) -> tuple:
     """What `load` depends on: rows with the same key share their data."""
     return (
         profile.size, variant.long_takes, variant.split, variant.noise, variant.views,
-        variant.loss == "triangulated", variant.label_weights, variant.cameras,
+        variant.loss == "triangulated", variant.label_weights, variant.cameras, variant.teacher,
     )  # fmt: skip
 
 
-def build(profile: Profile, variant: Variant) -> LiftingNetwork:
+def build(profile: Profile, variant: Variant) -> LiftingNetwork | Student:
     """The untrained network of a variant."""
+    if variant.student:
+        return Student(len(H36M), profile.width, variant.blocks, profile.dropout, variant.student)
     return LiftingNetwork(
         width=profile.width,
         blocks=variant.blocks,
@@ -47,8 +55,18 @@ def build(profile: Profile, variant: Variant) -> LiftingNetwork:
     )
 
 
-def inputs(views: Views, instant: Tensor, view: Tensor, frames: int) -> Tensor:
-    """Network input: rays (B, N, 2) of instants and views, or windows (B, frames, N, 2)."""
+def inputs(
+    views: Views, instant: Tensor, view: Tensor, frames: int, confidences: bool = False
+) -> Tensor:
+    """Network input: rays (B, N, 2) of instants and views, or windows (B, frames, N, 2); with
+    confidences (B, N, 3)."""
+    if confidences:
+        return with_confidences(views.X[instant, view], views.w[instant, view])
     if frames == 1:
         return views.X[instant, view]
     return views.X[windows(views, instant, frames), view[:, None]]
+
+
+def with_confidences(X: Tensor, w: Tensor) -> Tensor:
+    """Rays (B, N, 2) and confidences (B, N) as a student's input (B, N, 3)."""
+    return torch.cat([X, w[..., None]], dim=-1)
