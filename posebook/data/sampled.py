@@ -2,12 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from posebook.data.records import ViewSequence
 from posebook.geometry.camera import Camera, stack
 from posebook.geometry.multiview import triangulate
+
+
+class Finding(NamedTuple):
+    """Something doubtful: its name (`posebook.data.plausible.DOUBTS`), how sure, the sentence."""
+
+    doubt: str
+    gross: bool
+    text: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +60,16 @@ class Sample:
         enough = self.seen.sum(-1) >= 6
         return np.where(enough, np.linalg.norm(high - low, axis=-1), np.nan)
 
+    @property
+    def extents(self) -> np.ndarray:
+        """(V,) median of `extent`, infinite where nothing can be said."""
+        sizes = np.array([median(self.extent[:, v]) for v in range(len(self.cameras))])
+        return np.where(sizes > 0, sizes, np.inf)
+
+    def name(self, view: int) -> str:
+        """What a sentence calls a view."""
+        return f"camera {view} ({self.cameras[view].name!r})"
+
     def rows(self, which) -> "Sample":
         """Some of the instants."""
         fields = ("pixels", "weights", "take", "frame")
@@ -83,7 +102,7 @@ class Fit:
     @property
     def levels(self) -> np.ndarray:
         """(V,) median of `missed` for each view, 0 where nothing can be said."""
-        return np.nan_to_num([_median(part) for part in self.missed.swapaxes(0, 1)])
+        return np.array([median(part) for part in self.missed.swapaxes(0, 1)])
 
     @property
     def behind(self) -> float:
@@ -108,9 +127,10 @@ def fit(sample: Sample) -> Fit:
     return Fit(world, np.where(usable, missed, np.nan), local[..., 2])
 
 
-def _median(values: np.ndarray) -> float:
+def median(values: np.ndarray) -> float:
+    """Of those that are finite; 0 where there is none."""
     values = values[np.isfinite(values)]
-    return float(np.median(values)) if len(values) else np.nan
+    return float(np.median(values)) if len(values) else 0.0
 
 
 def _middles(length: int, count: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What may be wrong with a rig: each suspicion is undone, and the one that lets rays cross is it."""
+"""What may be wrong with a rig: suspicions are undone, and the one that lets rays cross is it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
