@@ -42,7 +42,8 @@ def decode(maps: Tensor) -> tuple[Tensor, Tensor]:
     """Cells (..., 2) and scores (...) of the highest point of each map (..., h, w).
 
     The highest cell, and from there a quarter of a cell to the higher neighbour in x and in y; at
-    the border there is none to compare with. A map without a positive value gives its middle.
+    the border there is none to compare with. A map without a positive value gives its middle, one
+    that is not a number anywhere gives NaN and score 0.
     """
     h, w = maps.shape[-2:]
     flat = maps.reshape(-1, h, w)
@@ -56,6 +57,8 @@ def decode(maps: Tensor) -> tuple[Tensor, Tensor]:
     cells = torch.stack([x + 0.25 * dx, y + 0.25 * dy], dim=-1).to(maps.dtype)
     middle = torch.tensor([(w - 1) / 2, (h - 1) / 2], dtype=maps.dtype, device=maps.device)
     cells = torch.where((score > 0)[:, None], cells, middle)
+    cells = torch.where(score.isnan()[:, None], torch.nan, cells)
+    score = torch.where(score.isnan(), 0, score)
     return cells.view(*maps.shape[:-2], 2), score.view(maps.shape[:-2])
 
 
