@@ -26,14 +26,15 @@ def encode(
     """Gaussian peaks of height 1, cut off at 3 sigma, and whether any of each lies on its map.
 
     Args:
-        cells: (..., J, 2). Returns maps (..., J, size, size) and (..., J).
+        cells: (..., J, 2); a joint that is NaN has an empty map. Returns maps (..., J, size, size)
+            and (..., J).
         rounded: put the peak on the nearest whole cell, as most public code does; the thesis says
             "at the joint".
     """
     center = (cells + 0.5).floor() if rounded else cells
     at = torch.arange(size, device=cells.device, dtype=cells.dtype)
     away = at - center[..., None]  # (..., J, 2, size)
-    bell = torch.exp(-away.square() / (2 * sigma**2)) * (away.abs() <= 3 * sigma)
+    bell = torch.where(away.abs() <= 3 * sigma, torch.exp(-away.square() / (2 * sigma**2)), 0)
     maps = bell[..., 1, :, None] * bell[..., 0, None, :]
     return maps, bell.amax(-1).amin(-1) > 0
 

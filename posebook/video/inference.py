@@ -11,14 +11,12 @@ All but `naive` read frames from an iterator and keep a bounded number of them.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from operator import length_hint
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from posebook.data.formats.pictures import picture as as_picture
+from posebook.video.boxes import with_boxes
 from posebook.video.crops import apply_affine, crop_matrix, cut, inverse, normalised
 from posebook.video.heads import joints_of
 from posebook.video.losses import LOSSES
@@ -84,7 +82,7 @@ def poses(
     if loss not in LOSSES:
         raise ValueError(f"unknown loss {loss!r}; known: {', '.join(LOSSES)}")
     waiting: deque[tuple[Tensor, bool]] = deque()
-    following = _with_boxes(pictures, boxes, name)
+    following = with_boxes(pictures, boxes, name)
 
     def film() -> Iterator[Tensor]:
         for picture, box, found in following:
@@ -98,65 +96,6 @@ def poses(
             M, found = waiting.popleft()
             at = apply_affine(inverse(M), mine[None])[0]
             yield (at, score) if found else (at * torch.nan, score * 0)
-
-
-def _with_boxes(
-    pictures: Iterable, boxes: Iterable | None, name: str
-) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
-    """Pictures, the box (4,) about which each is cut, and whether the person is seen in it."""
-    if boxes is not None:
-        _refuse_other_number(length_hint(boxes, -1), length_hint(pictures, -1), name)
-    coming, number, last = iter(() if boxes is None else boxes), -1, None
-    for number, item in enumerate(pictures):
-        picture = as_picture(item)
-        height, width = picture.shape[:2]
-        whole = np.array([-0.5, -0.5, width - 0.5, height - 0.5])
-        if boxes is None:
-            yield picture, whole, True
-            continue
-        try:
-            box = _box(next(coming), width, height, f"{name}: frame {number}")
-        except StopIteration:
-            raise ValueError(
-                f"{name}: frame {number} has no box, there are {number}; a frame without the "
-                "person has the box None"
-            ) from None
-        last = last if box is None else box
-        yield picture, whole if last is None else last, box is not None
-    surplus = sum(1 for _ in coming)
-    if surplus:
-        _refuse_other_number(number + 1 + surplus, number + 1, name)
-
-
-def _refuse_other_number(boxes: int, frames: int, name: str) -> None:
-    """Refuse boxes of another number than the frames; -1 stands for one that is not known."""
-    if -1 not in (boxes, frames) and boxes != frames:
-        raise ValueError(
-            f"{name}: {boxes} boxes for {frames} frames; the video may be cut short, or the boxes "
-            "belong to another one"
-        )
-
-
-def _box(given, width: int, height: int, where: str) -> np.ndarray | None:
-    """A box (4,) that shows something of its picture; None where the person is lost."""
-    if given is None:
-        return None
-    box = np.asarray(given, dtype=float)
-    if box.shape != (4,):
-        raise ValueError(
-            f"{where}: a box is x1, y1, x2, y2, got shape {box.shape}; give scores apart, such as "
-            "boxes[:, :4]"
-        )
-    if np.isnan(box).all() or not box.any():
-        return None
-    x1, y1, x2, y2 = box
-    seen = x1 < min(x2, width - 0.5) and y1 < min(y2, height - 0.5) and x2 > -0.5 and y2 > -0.5
-    if not (seen and np.isfinite(box).all()):
-        raise ValueError(
-            f"{where}: the box {box.tolist()} has no area in the picture of {width} x {height}; "
-            "boxes are x1, y1, x2, y2 in pixels, and None where the person is lost"
-        )
-    return box
 
 
 class _Buffer:

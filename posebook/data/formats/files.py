@@ -101,9 +101,11 @@ def picture_size(path: Path) -> tuple[int, int]:
     """
     try:
         with Image.open(path) as picture:
-            width, height = picture.size
-            lies = picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            return (height, width) if lies else (width, height)
+            exif = Image.Exif()  # `getexif` would look for it behind the pixels
+            exif.load(picture.info.get("exif", b""))
+            turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            # Pillow turns the size of a TIFF file itself.
+            return picture.size[::-1] if turned and picture.format != "TIFF" else picture.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         if path.is_file():

@@ -79,15 +79,20 @@ def contact_sheet(samples: Sequence[tuple[str, np.ndarray]], columns: int = 4) -
     return figure
 
 
-def write_sheet(report: Report, path: Path) -> None:
-    """The samples as one picture file, written beside and renamed; never into the data folder."""
-    path = Path(path)
-    if report.folder.resolve() in path.resolve().parents:
+def refuse_sheet(folder: Path, path: Path) -> None:
+    """Refuse a sheet's place, before the work: in the data folder, or in one that is not there."""
+    if folder.resolve() in path.resolve().parents:
         raise ValueError(
             f"{path} lies in the data folder, where nothing is written; choose another"
         )
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
+
+
+def write_sheet(report: Report, path: Path) -> None:
+    """The samples as one picture file, written beside and renamed; never into the data folder."""
+    path = Path(path)
+    refuse_sheet(report.folder, path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.png")
     try:
         contact_sheet(report.samples).savefig(unfinished, dpi=110, format="png")

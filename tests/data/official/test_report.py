@@ -148,6 +148,14 @@ def test_sheet_in_the_data_folder_is_refused(data, capsys):
     assert "where nothing is written" in capsys.readouterr().err
 
 
+def test_a_sheet_that_cannot_be_written_is_refused_before_the_check(data, monkeypatch, capsys):
+    monkeypatch.setattr("posebook.data.official.check.check", None)
+    folder = str(data / "human36m")
+    for place, said in ((f"{folder}/a.png", "data folder"), ("/gone/a.png", "no folder /gone")):
+        assert main(["check", "human36m", folder, "--sheet", place]) == 2
+        assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["h36m", "report", "", "json"])
 @pytest.mark.parametrize("with_folder", [False, True])
 def test_an_unknown_data_set_is_refused_with_the_known_ones(name, with_folder, tmp_path, capsys):
