@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from posebook.results.records import PROFILES
+from posebook.storage import refuse_unwritable
 
 PROFILE_HELP = "how large: smoke (seconds), laptop (published), gpu, paper"
 
@@ -130,7 +131,7 @@ def _run(wanted) -> None:
 
     device = wanted.device or ("cuda" if torch.cuda.is_available() else "cpu")
     out = wanted.out or results.results_folder()
-    _refuse_unwritable(out)
+    refuse_unwritable(out, "choose another with --out")
     _refuse_device(device)
     if device == "cpu":
         torch.set_num_threads(2 if wanted.row.startswith("base-network/") else 1)
@@ -156,7 +157,7 @@ def _draw(wanted) -> None:
     from posebook.experiments.drawn import draw
 
     out = wanted.out or results.results_folder()
-    _refuse_unwritable(out)
+    refuse_unwritable(out, "choose another with --out")
     options = {name: getattr(wanted, name) for name in ("size", "rounds", "device")}
     given = {name: value for name, value in options.items() if value is not None}
     if given and wanted.what != "runtime":
@@ -181,20 +182,6 @@ def _check(wanted) -> int:
     from posebook.data.official.check import check_and_say
 
     return check_and_say(wanted.dataset, wanted.folder, wanted.sheet)
-
-
-def _refuse_unwritable(folder: Path) -> None:
-    """Refuse a folder before the work and not after it."""
-    from tempfile import TemporaryFile
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"{folder} cannot be written ({error.strerror}); choose another with --out"
-        ) from error
 
 
 def _refuse_device(device: str) -> None:

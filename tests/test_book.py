@@ -8,6 +8,8 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
+from posebook.book.numbers import THESIS
+
 ROOT = Path(__file__).resolve().parents[1]
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src"}
 
@@ -112,3 +114,22 @@ def test_every_image_has_alternative_text(html, page):
         # Sphinx fills a missing text with the picture's own file name.
         text = image.get("alt", "").strip()
         assert text and not text.endswith((".png", ".svg", ".jpg")), image["src"]
+
+
+def test_the_tables_and_figures_of_the_thesis_have_its_numbers_and_ours_have_others(html):
+    """The printed number of every caption, against the thesis' list."""
+    numbers = {f"{k} {'.'.join(map(str, n))}": k for k in THESIS for n in THESIS[k].values()}
+    shown = {}
+    for page in pages():
+        for caption in parse(html / f"{page}.html").select(".caption-number"):
+            holder = caption.find_parent(["table", "figure", "div"], id=True)
+            kind, number = caption.text.strip().replace("Fig.", "Figure").split()
+            told = f"{kind.lower()} {number.rstrip('.')}"
+            assert told not in shown, f"{told} stands on {page} and on {shown[told]}"
+            shown[told] = page
+            thesis = THESIS[kind.lower()].get(holder["id"])
+            if thesis is None:
+                assert ".A" in told or told.startswith((f"{kind.lower()} A",)), (page, told)
+            else:
+                assert told in numbers and told.endswith(".".join(map(str, thesis))), (page, told)
+    assert set(numbers) <= set(shown)

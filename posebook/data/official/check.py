@@ -25,7 +25,7 @@ def check_and_say(name: str, folder: Path | None = None, sheet: Path | None = No
 
     Raises:
         ValueError: for an unknown data set.
-        FileNotFoundError: where there is no such folder, or none for the sheet.
+        OSError: where there is no such folder, or no place for the sheet.
     """
     if name not in DATASETS:
         raise ValueError(f"unknown data set {name!r}; known: {', '.join(DATASETS)}")

@@ -148,12 +148,14 @@ def test_sheet_in_the_data_folder_is_refused(data, capsys):
     assert "where nothing is written" in capsys.readouterr().err
 
 
-def test_a_sheet_that_cannot_be_written_is_refused_before_the_check(data, monkeypatch, capsys):
-    monkeypatch.setattr("posebook.data.official.check.check", None)
-    folder = str(data / "human36m")
-    for place, said in ((f"{folder}/a.png", "data folder"), ("/gone/a.png", "no folder /gone")):
-        assert main(["check", "human36m", folder, "--sheet", place]) == 2
-        assert said in capsys.readouterr().err
+@pytest.mark.parametrize("sheet", ["nowhere/a.png", "file/a.png"])
+def test_a_place_for_no_sheet_is_refused_before_the_check(sheet, tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").touch()
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "jhmdb", "data", "--sheet", sheet]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.startswith("Cannot check: there is no folder ")
 
 
 @pytest.mark.parametrize("name", ["h36m", "report", "", "json"])
