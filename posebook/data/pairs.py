@@ -4,7 +4,7 @@ All of a data set lies on the device once, one row an instant and view. Nothing 
 rays are undistorted at load, relative cameras are a table, and a batch is `index_select`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from posebook.data.records import ViewSequence
-from posebook.geometry.camera import relative, stack, to_tensor
+from posebook.geometry.camera import Camera, relative, stack, to_tensor
 from posebook.geometry.skeleton import H36M
 
 
@@ -30,6 +30,8 @@ class Views:
         rig: (I,) whose rig.
         first, last: (I,) rows where the instant's sequence begins and ends.
         action, subject: (I,) indices into the name tuples.
+        rigs: the V cameras of each of the G rigs.
+        done: what was done to the takes, by the names of `posebook.data.done.PLAIN`.
     """
 
     X: Tensor
@@ -46,6 +48,8 @@ class Views:
     subject: Tensor
     subjects: tuple[str, ...]
     focal: float
+    rigs: tuple[tuple[Camera, ...], ...]
+    done: Mapping[str, object]
 
     def __len__(self) -> int:
         return len(self.X)
@@ -96,17 +100,14 @@ def collect(sequences: Sequence[ViewSequence], device: str | torch.device = "cpu
     """Records as one `Views`. Sequences must have the same number of views.
 
     Raises:
-        ValueError: that names the sequence if there are none, if the numbers of views differ, or if
-            two cameras of one rig stand in the same place (no depth can come from those).
+        ValueError: that names the sequence if there are none, if the numbers or kinds of views
+            differ, if its joints are not those of Human3.6M, or if two cameras of one rig stand in
+            the same place (no depth can come from those).
     """
     if not sequences:
         raise ValueError("no sequences to collect: the split is empty")
-    V = len(sequences[0].cameras)
     for s in sequences:
-        if len(s.cameras) != V:
-            raise ValueError(
-                f"{s.source}: {s.subject}/{s.action} has {len(s.cameras)} views, others have {V}"
-            )
+        _check_alike(s, sequences[0])
     rigs, rig_of = _rigs(sequences)
     lengths = np.array([len(s) for s in sequences])
     starts = np.concatenate([[0], lengths.cumsum()[:-1]])
@@ -129,17 +130,40 @@ def collect(sequences: Sequence[ViewSequence], device: str | torch.device = "cpu
         subject=index([subjects.index(s.subject) for s in sequences]),
         subjects=subjects,
         focal=float(np.mean([c.focal for rig in rigs for c in rig])),
+        rigs=tuple(rigs),
+        done={"views": sequences[0].views},
     )
 
 
+def _check_alike(s: ViewSequence, first: ViewSequence) -> None:
+    where, V = f"{s.source}: {s.subject}/{s.action}", len(first.cameras)
+    if len(s.cameras) != V:
+        raise ValueError(f"{where} has {len(s.cameras)} views, others have {V}")
+    if s.views != first.views:
+        raise ValueError(f"{where} has {s.views} views, others have {first.views} ones")
+    if s.joint_set != "h36m17":
+        raise ValueError(
+            f"{where} has the joints of {s.joint_set}; views hold the 17 of h36m17, in its order: "
+            "map them first"
+        )
+
+
 def _rigs(sequences):
-    rigs, rig_of = [], []
+    """Cameras that are set up alike are one rig, whatever the take or person is called."""
+    rigs, rig_of = {}, []
     for s in sequences:
-        if s.cameras not in rigs:
+        key = rig_key(s.cameras)
+        if key not in rigs:
             _check_baselines(s)
-            rigs.append(s.cameras)
-        rig_of.append(rigs.index(s.cameras))
-    return rigs, np.array(rig_of)
+            rigs[key] = s.cameras
+        rig_of.append(list(rigs).index(key))
+    return list(rigs.values()), np.array(rig_of)
+
+
+def rig_key(cameras: Sequence[Camera]) -> bytes:
+    """What makes a rig: the same for cameras that are set up alike, whoever has made them."""
+    fields = ("R", "center", "focal", "principal", "radial", "tangential")
+    return b"".join(getattr(c, field).tobytes() for c in cameras for field in fields)
 
 
 def _check_baselines(sequence: ViewSequence) -> None:
@@ -156,7 +180,7 @@ def _check_baselines(sequence: ViewSequence) -> None:
 
 def _rays(sequence: ViewSequence) -> list[np.ndarray]:
     return [
-        fill_missing(c.rays(sequence.joints_2d[:, v].astype(np.float64)), sequence.confidence[:, v])
+        fill_missing(c.rays(sequence.pixels(v)), sequence.confidence[:, v])
         for v, c in enumerate(sequence.cameras)
     ]
 

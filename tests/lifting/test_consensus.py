@@ -102,7 +102,7 @@ def test_each_part_of_the_teacher_helps_on_modelled_detections():
     views = collect(sequences)
 
     def error(teacher):
-        return float((consensus_labels(views, sequences, teacher).Y - views.Y).norm(dim=-1).mean())
+        return float((consensus_labels(views, teacher).Y - views.Y).norm(dim=-1).mean())
 
     whole = error(Teacher())
     assert whole < error(Teacher(exchanges=False))
