@@ -173,6 +173,8 @@ def refine(cameras, detections: np.ndarray) -> tuple[Camera, ...]:
         f_scale=OUTLIER_PX,
         x_scale="jac",
     )
+    if not fit.success:
+        raise ValueError(f"the bundle adjustment has not settled: {fit.message}")
     return moved(cameras, fit.x[:split].reshape(-1, 6))
 
 

@@ -156,7 +156,7 @@ def _check_baselines(sequence: ViewSequence) -> None:
 
 def _rays(sequence: ViewSequence) -> list[np.ndarray]:
     return [
-        fill_missing(c.rays(sequence.joints_2d[:, v].astype(np.float64)), sequence.confidence[:, v])
+        fill_missing(c.rays(sequence.pixels(v)), sequence.confidence[:, v])
         for v, c in enumerate(sequence.cameras)
     ]
 

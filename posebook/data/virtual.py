@@ -22,7 +22,7 @@ def triangulated(
     Args:
         weighted: confidences weigh the squared residuals, otherwise all views count alike.
     """
-    rays = [c.rays(sequence.joints_2d[:, v].astype(float)) for v, c in enumerate(sequence.cameras)]
+    rays = [c.rays(sequence.pixels(v)) for v, c in enumerate(sequence.cameras)]
     confidence = np.moveaxis(sequence.confidence, 1, -1).astype(float)
     used = confidence > least_confidence
     weights = np.where(used, confidence if weighted else 1.0, 0.0)

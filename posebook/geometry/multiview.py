@@ -86,7 +86,8 @@ def estimate_relative_pose(
 
     Raises:
         ValueError: fewer than 8 points, no baseline, points that do not correspond, or points
-            from which no baseline can be told: all in one plane, or seen from one place.
+            from which no baseline can be told: all in one plane, or seen from one place. Or the
+            refinement does not settle.
     """
     rays1, rays2 = _checked_pairs(rays1, rays2, baseline, threshold)
     pixels1, pixels2 = rays1 * _FOCAL, rays2 * _FOCAL
@@ -163,6 +164,12 @@ def _refined(R, s, rays1, rays2, threshold) -> tuple[np.ndarray, np.ndarray]:
 
     # Cauchy's loss, because a wrongly detected joint should hardly pull at all.
     found = least_squares(distances, np.zeros(6), loss="cauchy", f_scale=threshold)
+    if not found.success:
+        raise ValueError(
+            f"estimate_relative_pose: the refinement has not settled after {found.nfev} steps "
+            f"(slope {found.optimality:.1g}); check that both sets list the same joints, or take "
+            "refine=False"
+        )
     return pose(found.x)
 
 
