@@ -4,13 +4,14 @@ All of a data set lies on the device once, one row an instant and view. Nothing 
 rays are undistorted at load, relative cameras are a table, and a batch is `index_select`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from posebook.data.plausible import check
 from posebook.data.records import ViewSequence
 from posebook.geometry.camera import relative, stack, to_tensor
 from posebook.geometry.skeleton import H36M
@@ -92,12 +93,20 @@ class PairBatch:
     v2: Tensor
 
 
-def collect(sequences: Sequence[ViewSequence], device: str | torch.device = "cpu") -> Views:
+def collect(
+    sequences: Sequence[ViewSequence],
+    device: str | torch.device = "cpu",
+    trust: Collection[str] = (),
+) -> Views:
     """Records as one `Views`. Sequences must have the same number of views.
 
+    Args:
+        trust: what `posebook.data.plausible.check` is not to doubt.
+
     Raises:
-        ValueError: that names the sequence if there are none, if the numbers of views differ, or if
-            two cameras of one rig stand in the same place (no depth can come from those).
+        ValueError: that names the sequence if there are none, if the numbers of views differ, if
+            two cameras of one rig stand in the same place (no depth can come from those), or if
+            the views cannot be those of their cameras.
     """
     if not sequences:
         raise ValueError("no sequences to collect: the split is empty")
@@ -108,6 +117,7 @@ def collect(sequences: Sequence[ViewSequence], device: str | torch.device = "cpu
                 f"{s.source}: {s.subject}/{s.action} has {len(s.cameras)} views, others have {V}"
             )
     rigs, rig_of = _rigs(sequences)
+    check(sequences, trust)
     lengths = np.array([len(s) for s in sequences])
     starts = np.concatenate([[0], lengths.cumsum()[:-1]])
     actions = tuple(sorted({s.action for s in sequences}))

@@ -9,7 +9,9 @@ import numpy as np
 from posebook.data.pairs import Views
 from posebook.data.records import ViewSequence
 from posebook.geometry.camera import stack, to_tensor, virtual_rig
-from posebook.geometry.multiview import estimate_relative_pose, triangulate
+from posebook.geometry.multiview import collapsed, estimate_relative_pose, triangulate
+
+BORDER = 0.5  # of a picture's size: a virtual one shows what lies so far beside it
 
 
 def triangulated(
@@ -17,7 +19,8 @@ def triangulated(
 ) -> np.ndarray:
     """World joints (T, J, 3) from a sequence's own detections.
 
-    Detections of at most `least_confidence` are left out; what fewer than two views saw is NaN.
+    Detections of at most `least_confidence` are left out; what fewer than two views saw is NaN,
+    and so is what they cannot tell the place of (`posebook.geometry.multiview.collapsed`).
 
     Args:
         weighted: confidences weigh the squared residuals, otherwise all views count alike.
@@ -26,7 +29,10 @@ def triangulated(
     confidence = np.moveaxis(sequence.confidence, 1, -1).astype(float)
     used = confidence > least_confidence
     weights = np.where(used, confidence if weighted else 1.0, 0.0)
-    return triangulate(np.stack(rays, axis=-2), *stack(sequence.cameras), weights)
+    rays, rig = np.stack(rays, axis=-2), stack(sequence.cameras)
+    world = triangulate(rays, *rig, weights)
+    world[collapsed(rays, world, *rig, weights > 0)] = np.nan
+    return world
 
 
 def add_virtual_views(sequence: ViewSequence, from_truth: bool) -> ViewSequence:
@@ -35,7 +41,11 @@ def add_virtual_views(sequence: ViewSequence, from_truth: bool) -> ViewSequence:
     Args:
         from_truth: project the true 3D joints, as the thesis does (which takes 3D labels);
             otherwise project the triangulated detections, which takes none. Virtual points are free
-            of further noise; one that nobody could triangulate is missing (confidence 0).
+            of further noise; one that nobody could triangulate, or that lies behind the virtual
+            camera or far outside its picture, is missing (confidence 0).
+
+    Raises:
+        ValueError: no truth to project, or cameras that look at no common place.
     """
     if from_truth and sequence.joints_3d is None:
         raise ValueError(
@@ -45,7 +55,9 @@ def add_virtual_views(sequence: ViewSequence, from_truth: bool) -> ViewSequence:
     world = sequence.joints_3d if from_truth else triangulated(sequence, weighted=True)
     rig = virtual_rig(sequence.cameras)
     points = np.stack([camera.project(world) for camera in rig], axis=1)
-    seen = np.isfinite(points).all(-1)
+    size = np.array([camera.resolution for camera in rig])[:, None]
+    with np.errstate(invalid="ignore"):
+        seen = ((points > -BORDER * size) & (points < (1 + BORDER) * size)).all(-1)
     points = np.where(seen[..., None], points, 0).astype(np.float32)
     return replace(
         sequence,

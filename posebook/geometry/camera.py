@@ -19,6 +19,7 @@ from posebook.geometry.lens import Lens
 from posebook.geometry.rotations import from_quaternion
 
 Z_MIN = 1.0  # metres; eq. 3.1 has a pole at z = 0, and no rig films people from nearer than this
+LEAST_ANGLE = 3.0  # degrees between optical axes, for a place that they look at
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,9 +145,13 @@ class Camera:
         return points @ self.R + self.center
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """World points (..., 3) to pixels (..., 2), as `pixels`."""
+        """World points (..., 3) to pixels (..., 2), as `pixels`.
+
+        What lies behind the camera has no pixel: NaN.
+        """
         points = self.to_camera(points)
-        return self.pixels(points[..., :2] / points[..., 2:])
+        z = points[..., 2:]
+        return self.pixels(points[..., :2] / np.where(z > 0, z, np.nan))
 
     def rays(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels (..., 2) to undistorted rays (..., 2); NaN where a pixel is not finite.
@@ -223,11 +228,29 @@ def stack(cameras) -> tuple[np.ndarray, np.ndarray]:
 
 
 def meeting_point(cameras) -> np.ndarray:
-    """World point (3,) nearest to all optical axes in the least-squares sense."""
+    """World point (3,) nearest to all optical axes in the least-squares sense.
+
+    Raises:
+        ValueError: the axes are parallel, as of a stereo pair or of two cameras face to face, or
+            meet behind a camera: there is no place that all of them look at.
+    """
     axes = np.stack([c.R[2] for c in cameras])
     P = np.eye(3) - axes[:, :, None] * axes[:, None, :]
     centers = np.stack([c.center for c in cameras])
-    return np.linalg.solve(P.sum(0), (P @ centers[:, :, None]).sum(0))[:, 0]
+    if np.linalg.eigvalsh(P.sum(0))[0] < 1 - np.cos(np.deg2rad(LEAST_ANGLE)):
+        names = ", ".join(repr(c.name) for c in cameras)
+        raise ValueError(
+            f"the optical axes of cameras {names} are parallel to {LEAST_ANGLE:g} degrees and meet "
+            "nowhere; give cameras that look at one place from different sides"
+        )
+    meeting = np.linalg.solve(P.sum(0), (P @ centers[:, :, None]).sum(0))[:, 0]
+    for c in cameras:
+        if c.to_camera(meeting)[2] <= 0:
+            raise ValueError(
+                f"the optical axes meet behind camera {c.name!r}, at {meeting.round(2).tolist()} "
+                "in the world; check its extrinsics, or leave it out"
+            )
+    return meeting
 
 
 def orbit(camera: Camera, degrees: float, pivot: np.ndarray) -> Camera:

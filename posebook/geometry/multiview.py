@@ -6,6 +6,8 @@ them. Cameras follow `posebook.geometry.camera`: X_cam = R (X_world - center). C
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import cv2
 import numpy as np
 from scipy.optimize import least_squares
@@ -18,6 +20,10 @@ _FOCAL = 1000.0
 # most three quarters of their joints over. Unrelated points agree in some three of a hundred.
 _FLAT_SHARE = 0.9
 _AGREE_SHARE = 0.15
+# A triangulation is none where rays are parallel (sine of 0.1 degrees; a pixel moves the crossing
+# by half its distance) or where it lies this far from a ray.
+_PARALLEL = np.sin(np.deg2rad(0.1))
+_FAR_BESIDE = 1.0
 
 
 def triangulate(
@@ -56,6 +62,33 @@ def triangulate(
     unsolved = (np.count_nonzero(weights, axis=-1) < 2) | _is_singular(normal)
     normal[unsolved], right[unsolved] = np.eye(3), np.nan
     return np.linalg.solve(normal, right[..., None])[..., 0]
+
+
+def collapsed(
+    points: np.ndarray, world: np.ndarray, R: np.ndarray, center: np.ndarray, used: np.ndarray
+) -> np.ndarray:
+    """Which triangulated points (...,) are none: their rays do not tell where the joint is.
+
+    The rays are parallel to a tenth of a degree, the point lies behind a camera that saw it, or is
+    seen by one more than 45 degrees beside its ray.
+
+    Args:
+        points: (..., V, 2) rays. world: (..., 3) what `triangulate` made of them.
+        used: (..., V) bool, the views that it was made from.
+    """
+    local = np.einsum("vij,...vj->...vi", R, world[..., None, :] - center)
+    depth = local[..., 2]
+    with np.errstate(all="ignore"):
+        missed = np.linalg.norm(local[..., :2] / depth[..., None] - points, axis=-1)
+    bad = (used & ~((depth > 0) & (missed < _FAR_BESIDE))).any(-1)
+    towards = np.concatenate([points, np.ones_like(points[..., :1])], axis=-1)
+    towards = np.einsum("vji,...vj->...vi", R, towards)
+    towards /= np.linalg.norm(towards, axis=-1, keepdims=True)
+    apart = np.zeros(bad.shape)
+    for a, b in combinations(range(len(R)), 2):
+        sine = np.linalg.norm(np.cross(towards[..., a, :], towards[..., b, :]), axis=-1)
+        apart = np.maximum(apart, np.where(used[..., a] & used[..., b], sine, 0))
+    return bad | (apart < _PARALLEL)
 
 
 def estimate_relative_pose(

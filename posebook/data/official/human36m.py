@@ -155,7 +155,7 @@ def _distances(sequence: ViewSequence, frames: int) -> np.ndarray:
     world = sequence.joints_3d[at].astype(np.float64)
     projected = np.stack([camera.project(world) for camera in sequence.cameras], axis=1)
     apart = np.linalg.norm(sequence.joints_2d[at, :, None] - projected[:, None], axis=-1)
-    return np.median(apart, axis=(0, 3))
+    return np.median(np.nan_to_num(apart, nan=np.inf), axis=(0, 3))  # behind a camera: no pixel
 
 
 def read_positions(path: Path, faults: Faults = None) -> dict[str, dict[str, np.ndarray]]:
