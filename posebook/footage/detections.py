@@ -107,9 +107,11 @@ def _view(path, joints, confidence, name, notes, told) -> View:
 def _is_25b(joints: np.ndarray) -> bool:
     """Whether OpenPose's 25 joints are BODY_25B's: there the eighth is an elbow."""
     off = np.linalg.norm(joints[..., 8, :] - joints[..., [9, 12], :].mean(-2), axis=-1)
-    trunk = np.linalg.norm(joints[..., 1, :] - joints[..., [9, 12], :].mean(-2), axis=-1)
-    share = (off / trunk)[np.isfinite(off / trunk)]
-    return len(share) > 0 and bool(np.median(share) > 0.2)
+    found = np.isfinite(joints[..., :1])
+    spread = np.where(found, joints, -np.inf).max(-2) - np.where(found, joints, np.inf).min(-2)
+    share = off / np.linalg.norm(spread, axis=-1)
+    share = share[np.isfinite(share)]
+    return len(share) > 0 and bool(np.median(share) > 0.1)
 
 
 def _joints_of(path: Path, frames: list[list[np.ndarray]], told: str) -> tuple[int, str]:
@@ -233,6 +235,10 @@ def aligned(views: list[View], cut: bool = False) -> list[View]:
         said = ", ".join(f"{name} has {length}" for name, length in exact.items())
         raise ValueError(f"cameras of different length in frames: {said}; cut them to start and "
                          "end together, or give --cut if they start together")  # fmt: skip
+    if len({view.joint_set for view in views}) > 1:
+        said = ", ".join(f"{view.name} has {view.joint_set}" for view in views)
+        raise ValueError(f"cameras of different joints: {said}; detect with one model, or name the "
+                         "joint set with --joints")  # fmt: skip
     T = min(exact.values()) if exact else max(end.values())
     return [_spread(view, view.start - begin, T) for view in views]
 
