@@ -106,9 +106,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rigs", type=int)
     parser.add_argument("--motion", type=Path)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first rig (default: 0)")
     given = parser.parse_args()
     motions, counts = load_motions(given.motion), Counter()
-    for seed in range(given.rigs):
+    for seed in range(given.first, given.first + given.rigs):
         found = list(findings(draw_takes(motions, seed)))
         counts["errors"] += any(f.gross for f in found)
         counts["warnings"] += any(not f.gross for f in found)

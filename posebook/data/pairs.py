@@ -4,7 +4,7 @@ All of a data set lies on the device once, one row an instant and view. Nothing 
 rays are undistorted at load, relative cameras are a table, and a batch is `index_select`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from posebook.data.plausible import check
 from posebook.data.records import ViewSequence
-from posebook.geometry.camera import relative, stack, to_tensor
+from posebook.geometry.camera import Camera, relative, stack, to_tensor
 from posebook.geometry.skeleton import H36M
 
 
@@ -31,6 +31,8 @@ class Views:
         rig: (I,) whose rig.
         first, last: (I,) rows where the instant's sequence begins and ends.
         action, subject: (I,) indices into the name tuples.
+        rigs: the V cameras of each of the G rigs.
+        done: what was done to the takes, by the names of `posebook.data.done.PLAIN`.
     """
 
     X: Tensor
@@ -47,6 +49,8 @@ class Views:
     subject: Tensor
     subjects: tuple[str, ...]
     focal: float
+    rigs: tuple[tuple[Camera, ...], ...]
+    done: Mapping[str, object]
 
     def __len__(self) -> int:
         return len(self.X)
@@ -104,18 +108,15 @@ def collect(
         trust: what `posebook.data.plausible.check` is not to doubt.
 
     Raises:
-        ValueError: that names the sequence if there are none, if the numbers of views differ, if
-            two cameras of one rig stand in the same place (no depth can come from those), or if
-            the views cannot be those of their cameras.
+        ValueError: that names the sequence if there are none, if the numbers or kinds of views
+            differ, if its joints are not those of Human3.6M, if two cameras of one rig stand in
+            the same place (no depth can come from those), or if the views cannot be those of their
+            cameras.
     """
     if not sequences:
         raise ValueError("no sequences to collect: the split is empty")
-    V = len(sequences[0].cameras)
     for s in sequences:
-        if len(s.cameras) != V:
-            raise ValueError(
-                f"{s.source}: {s.subject}/{s.action} has {len(s.cameras)} views, others have {V}"
-            )
+        _check_alike(s, sequences[0])
     rigs, rig_of = _rigs(sequences)
     check(sequences, trust)
     lengths = np.array([len(s) for s in sequences])
@@ -139,17 +140,40 @@ def collect(
         subject=index([subjects.index(s.subject) for s in sequences]),
         subjects=subjects,
         focal=float(np.mean([c.focal for rig in rigs for c in rig])),
+        rigs=tuple(rigs),
+        done={"views": sequences[0].views},
     )
 
 
+def _check_alike(s: ViewSequence, first: ViewSequence) -> None:
+    where, V = f"{s.source}: {s.subject}/{s.action}", len(first.cameras)
+    if len(s.cameras) != V:
+        raise ValueError(f"{where} has {len(s.cameras)} views, others have {V}")
+    if s.views != first.views:
+        raise ValueError(f"{where} has {s.views} views, others have {first.views} ones")
+    if s.joint_set != "h36m17":
+        raise ValueError(
+            f"{where} has the joints of {s.joint_set}; views hold the 17 of h36m17, in its order: "
+            "map them first"
+        )
+
+
 def _rigs(sequences):
-    rigs, rig_of = [], []
+    """Cameras that are set up alike are one rig, whatever the take or person is called."""
+    rigs, rig_of = {}, []
     for s in sequences:
-        if s.cameras not in rigs:
+        key = rig_key(s.cameras)
+        if key not in rigs:
             _check_baselines(s)
-            rigs.append(s.cameras)
-        rig_of.append(rigs.index(s.cameras))
-    return rigs, np.array(rig_of)
+            rigs[key] = s.cameras
+        rig_of.append(list(rigs).index(key))
+    return list(rigs.values()), np.array(rig_of)
+
+
+def rig_key(cameras: Sequence[Camera]) -> bytes:
+    """What makes a rig: the same for cameras that are set up alike, whoever has made them."""
+    fields = ("R", "center", "focal", "principal", "radial", "tangential")
+    return b"".join(getattr(c, field).tobytes() for c in cameras for field in fields)
 
 
 def _check_baselines(sequence: ViewSequence) -> None:

@@ -26,6 +26,8 @@ class ViewSequence:
         fps: instants a second.
         joints_3d: (T, J, 3) true joints in the world, metres, or None where nobody measured them.
         occluded: (T, V, J) whether the body hides the joint from the view, or None if unknown.
+        views: "real", or what the virtual ones behind them are projections of: "virtual" (the true
+            3D) or "triangulated" (the detections).
     """
 
     joints_2d: np.ndarray
@@ -39,6 +41,7 @@ class ViewSequence:
     occluded: np.ndarray | None = None
     joint_set: str = "h36m17"
     source: str = "unnamed"
+    views: str = "real"
 
     def __post_init__(self) -> None:
         J = len(joint_set(self.joint_set))

@@ -115,7 +115,9 @@ def fit(sample: Sample) -> Fit:
     """Triangulate a sample and project it back, lens distortion taken away on both sides."""
     cameras = sample.cameras
     with np.errstate(all="ignore"):  # wrong input leaves every range
-        rays = np.stack([c.rays(sample.pixels[:, v]) for v, c in enumerate(cameras)], axis=1)
+        # What no ray leads to says nothing here; `Camera.rays` would refuse it.
+        seen = [(sample.pixels[:, v] - c.principal) / c.focal for v, c in enumerate(cameras)]
+        rays = np.stack([c.lens.undistort(x) for c, x in zip(cameras, seen)], axis=1)
         usable = sample.seen & np.isfinite(rays).all(-1) & (np.abs(rays) < 1e3).all(-1)
         weights = np.where(usable, sample.weights, 0.0)
         world = triangulate(rays.swapaxes(1, 2), *stack(cameras), weights.swapaxes(1, 2))

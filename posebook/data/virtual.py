@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from posebook.data.pairs import Views
+from posebook.data.pairs import Views, rig_key
 from posebook.data.records import ViewSequence
 from posebook.geometry.camera import stack, to_tensor, virtual_rig
 from posebook.geometry.multiview import collapsed, estimate_relative_pose, triangulate
@@ -65,7 +65,15 @@ def add_virtual_views(sequence: ViewSequence, from_truth: bool) -> ViewSequence:
         confidence=np.concatenate([sequence.confidence, seen.astype(np.float32)], axis=1),
         cameras=(*sequence.cameras, *rig),
         occluded=None,
+        views="virtual" if from_truth else "triangulated",
     )
+
+
+def with_views(sequences: Sequence[ViewSequence], views: str) -> Sequence[ViewSequence]:
+    """The sequences as they are ("real"), or with "virtual" or "triangulated" views behind them."""
+    if views == "real":
+        return sequences
+    return [add_virtual_views(s, from_truth=views == "virtual") for s in sequences]
 
 
 def triangulate_labels(views: Views, sequences: Sequence[ViewSequence], weighted: bool) -> Views:
@@ -74,12 +82,17 @@ def triangulate_labels(views: Views, sequences: Sequence[ViewSequence], weighted
     Args:
         sequences: the records `views` was collected from. A joint that fewer than two views see
             takes the middle of the others; where that holds for all joints, the instant is NaN.
+
+    Raises:
+        ValueError: if they are others.
     """
+    _check_same(views, sequences)
     points = []
     for s in sequences:
         world = without_gaps(triangulated(s, weighted))
         points.append(np.stack([c.to_camera(world) for c in s.cameras], axis=1))
-    return replace(views, Y=to_tensor(np.concatenate(points), views.device))
+    done = {**views.done, "labels": "weighted" if weighted else "triangulated"}
+    return replace(views, Y=to_tensor(np.concatenate(points), views.device), done=done)
 
 
 def without_gaps(world: np.ndarray) -> np.ndarray:
@@ -90,12 +103,19 @@ def without_gaps(world: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(world), world, middle)
 
 
-def recover_rigs(
-    views: Views,
-    sequences: Sequence[ViewSequence],
-    least_confidence: float = 0.7,
-    most: int = 20000,
-) -> Views:
+def _check_same(views: Views, sequences: Sequence[ViewSequence]) -> None:
+    starts = np.cumsum([0, *map(len, sequences)])
+    first = views.first.unique().tolist()
+    mine = [rig_key(views.rigs[g]) for g in views.rig[first].tolist()]
+    theirs = [rig_key(s.cameras) for s in sequences]
+    if [*first, len(views)] != starts.tolist() or mine != theirs:
+        raise ValueError(
+            f"these {len(sequences)} sequences are not those that the views were collected from "
+            f"({len(first)} of {len(views)} instants); give the same ones, in the same order"
+        )
+
+
+def recover_rigs(views: Views, least_confidence: float = 0.7, most: int = 20000) -> Views:
     """`views` with relative cameras that are estimated from the detections (section 3.4.2).
 
     Only the distances between cameras are taken from the calibration. Joints that both views saw
@@ -104,9 +124,8 @@ def recover_rigs(
     R, t = views.R.clone(), views.t.clone()
     rig_of = views.rig.cpu().numpy()
     X, w = views.X.cpu().numpy(), views.w.cpu().numpy()
-    for g in range(len(R)):
+    for g, cameras in enumerate(views.rigs):
         mine = rig_of == g
-        cameras = next(s.cameras for s in sequences if s.subject == _subject(views, mine))
         for a in range(views.views):
             for b in range(a + 1, views.views):
                 sure = np.minimum(w[mine, a], w[mine, b]) > least_confidence
@@ -116,8 +135,4 @@ def recover_rigs(
                 R12, t12 = estimate_relative_pose(*rays, baseline)
                 R[g, a, b], t[g, a, b] = to_tensor(R12), to_tensor(t12)
                 R[g, b, a], t[g, b, a] = to_tensor(R12.T), to_tensor(-R12 @ t12)
-    return replace(views, R=R, t=t)
-
-
-def _subject(views: Views, mine: np.ndarray) -> str:
-    return views.subjects[int(views.subject.cpu().numpy()[mine][0])]
+    return replace(views, R=R, t=t, done={**views.done, "cameras": "recovered"})

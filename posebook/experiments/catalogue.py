@@ -10,6 +10,8 @@ from difflib import get_close_matches
 from types import ModuleType
 
 from posebook.data import sources
+from posebook.data.done import only_embedded
+from posebook.data.sources import EMBEDDED_VIEWS
 from posebook.factorization import rows as factorization
 from posebook.lifting import rows as lifting
 from posebook.results.records import PROFILES
@@ -129,8 +131,8 @@ ALSO_SHOWN = {
 
 
 def rows(dataset: str = "") -> dict[str, Row]:
-    """All rows by name, in the order in which they are run; those of an official data set's
-    chapters.
+    """All rows by name, in the order in which they are run; those that an official data set can
+    have.
 
     Raises:
         ValueError: for an unknown data set.
@@ -147,8 +149,14 @@ def rows(dataset: str = "") -> dict[str, Row]:
         for chapter, module in chapters.items()
         for experiment, variants in module.EXPERIMENTS.items()
         for variant in variants
+        if _fits(chapter, module.VARIANTS[variant], dataset or module.DATASETS[0])
     ]
     return {row.name: row for row in found}
+
+
+def _fits(chapter: str, variant: object, dataset: str) -> bool:
+    """Whether a data set can be as a row wants it: what is generated has options of its own."""
+    return chapter == "video" or dataset == EMBEDDED_VIEWS or not only_embedded(variant)
 
 
 def find(name: str) -> Row:

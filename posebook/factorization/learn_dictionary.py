@@ -120,7 +120,8 @@ def shared_dictionary(
         return learn()
     name = key_of(
         data=data_digest({"X": pictures.X, "found": pictures.found}), head=model.head, seed=seed,
-        starts=variant.starts, sizes=model.dictionary.sizes, batch=profile.dictionary_batch,
+        start=data_digest(model.state_dict()), starts=variant.starts,
+        sizes=model.dictionary.sizes, batch=profile.dictionary_batch,
         steps=profile.dictionary_steps, rate=profile.dictionary_rate,
         schedule=profile.dictionary_schedule, device=device_name(pictures.device),
         code=code_digest(),

@@ -14,6 +14,7 @@ from posebook.factorization.canonicalizer import Canonicalizer
 from posebook.factorization.dictionary import EncoderDecoder
 from posebook.factorization.network import FactorizationNetwork
 from posebook.factorization.pictures import Pictures, body_size
+from posebook.factorization.prepare import check_prepared
 from posebook.factorization.rows import Profile, Variant
 from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of
@@ -95,7 +96,11 @@ def train(
         folder: where checkpoints go, and from where a killed run is resumed; None for none.
         validate: numbers to log now and then in evaluation mode.
         clock: counts seconds.
+
+    Raises:
+        ValueError: for pictures that were not prepared as the variant says.
     """
+    check_prepared(pictures, variant)
     order = EpochOrder(len(pictures), profile.batch, seed, pictures.X.device)
     adversary = _adversary(pictures, profile) if variant.adversarial else None
     canonicalizer = Canonicalizer(profile, model.dictionary) if variant.canonical else None
@@ -122,7 +127,7 @@ def train(
 
     whole = _with(model, canonicalizer).to(pictures.X.device)
     kept = folder and Checkpoint(
-        folder / "training.pt", signature(pictures, profile, variant, seed)
+        folder / "training.pt", signature(whole, teacher, pictures, profile, variant, seed)
     )
     return fit(
         whole, loss, Schedule(profile.steps, profile.learning_rate, profile.schedule, 1.0),
@@ -132,11 +137,19 @@ def train(
     )  # fmt: skip
 
 
-def signature(pictures: Pictures, profile: Profile, variant: Variant, seed: int) -> str:
-    """A name for everything that a training depends on; checkpoints of another are refused."""
+def signature(
+    model: torch.nn.Module, teacher: EncoderDecoder | None, pictures: Pictures, profile: Profile,
+    variant: Variant, seed: int,
+) -> str:  # fmt: skip
+    """A name for everything that a training depends on; checkpoints of another are refused.
+
+    Args:
+        model: before its first step; teacher: as in `train`.
+    """
     return key_of(
         data=data_digest(pictures.arrays()), variant=asdict(variant), profile=asdict(profile),
-        seed=seed, code=code_digest(),
+        seed=seed, start=data_digest(model.state_dict()),
+        teacher=teacher and data_digest(teacher.state_dict()), code=code_digest(),
     )  # fmt: skip
 
 

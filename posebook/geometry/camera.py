@@ -150,8 +150,8 @@ class Camera:
         What lies behind the camera has no pixel: NaN.
         """
         points = self.to_camera(points)
-        z = points[..., 2:]
-        return self.pixels(points[..., :2] / np.where(z > 0, z, np.nan))
+        depth = points[..., 2:]
+        return self.pixels(points[..., :2] / np.where(depth > 0, depth, np.nan))
 
     def rays(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels (..., 2) to undistorted rays (..., 2); NaN where a pixel is not finite.

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from posebook.data.pairs import Views
-from posebook.data.records import ViewSequence
 from posebook.data.virtual import without_gaps
 from posebook.geometry.camera import stack, to_tensor
 from posebook.geometry.multiview import triangulate
@@ -74,14 +73,12 @@ class Detections:
         return replace(self, X=self.X[::step], w=self.w[::step])
 
 
-def consensus_labels(views: Views, sequences: Sequence[ViewSequence], teacher: Teacher) -> Views:
+def consensus_labels(views: Views, teacher: Teacher) -> Views:
     """`views` with the teacher's bodies in place of the true joints.
 
-    Args:
-        sequences: the records that `views` was collected from. Gaps are filled as in
-            `posebook.data.virtual.triangulate_labels`.
+    Gaps are filled as in `posebook.data.virtual.triangulate_labels`.
     """
-    cameras = list(dict.fromkeys(s.cameras for s in sequences))
+    cameras = views.rigs
     rig_of = views.rig.cpu().numpy()
     rigs = [_detections(views, rig_of == g, rig) for g, rig in enumerate(cameras)]
     noise = learn_noise(rigs) if teacher.weighted else None
@@ -93,7 +90,8 @@ def consensus_labels(views: Views, sequences: Sequence[ViewSequence], teacher: T
             world = agreed(exchanged, noise)
         world = without_gaps(world)
         labels[rig_of == g] = np.stack([c.to_camera(world) for c in cameras[g]], axis=1)
-    return replace(views, Y=to_tensor(labels, views.device))
+    done = {**views.done, "labels": teacher}
+    return replace(views, Y=to_tensor(labels, views.device), done=done)
 
 
 def _detections(views: Views, mine: np.ndarray, cameras) -> Detections:

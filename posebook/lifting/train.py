@@ -12,7 +12,7 @@ from posebook.data.pairs import PairBatch, Views, draw_views, gather
 from posebook.geometry.camera import Z_MIN, transform
 from posebook.lifting import losses
 from posebook.lifting.network import LiftingNetwork, global_pose
-from posebook.lifting.prepare import inputs, with_confidences
+from posebook.lifting.prepare import check_prepared, inputs, with_confidences
 from posebook.lifting.rows import Profile, Variant, steps_of
 from posebook.lifting.samples import renewed
 from posebook.lifting.student import Student
@@ -89,13 +89,21 @@ def train(
         clock: counts the seconds of training.
 
     Raises:
-        ValueError: where the variant learns from 3D truth and the views have none.
+        ValueError: for less than two views, where the variant learns from 3D poses and there are
+            none, and for views that were not prepared as it says.
     """
-    if views.Y is None and (variant.labelled or variant.adversarial):
+    if views.views < 2:
+        raise ValueError(
+            "training draws pairs of views of an instant, and these takes have one; a network that "
+            "is trained lifts a single view (`posebook.lifting.evaluate.predict`)"
+        )
+    if views.Y is None and (variant.reads_poses or variant.adversarial):
         raise ValueError(
             "these views have no 3D poses, and the row learns from them; choose a loss without "
-            "3D labels (reproj, trans-reproj), or `triangulated` labels"
+            "3D labels (reproj, trans-reproj), or one with `triangulated` labels, which "
+            "posebook.lifting.prepare.prepare_takes makes"
         )
+    check_prepared(views, variant)
     usable = _usable(views, variant)
     order = EpochOrder(len(usable), profile.batch, seed, views.device)
     adversary = _adversary(views, profile) if variant.adversarial else None
@@ -124,8 +132,9 @@ def train(
         value, _, Y = pair_loss(model, views, batch(step), variant, pretraining=True)
         return value, {"bone_length": metrics.mean_bone_length(Y.detach()).mean()}
 
+    mine = folder and signature(model, views, profile, variant, seed)
+
     def kept(name: str) -> Checkpoint | None:
-        mine = signature(views, profile, variant, seed) if folder else ""
         return folder and Checkpoint(folder / f"{name}.pt", mine)
 
     clock, rate = clock or Clock(), profile.learning_rate
@@ -146,17 +155,23 @@ def train(
     return curves
 
 
-def signature(views: Views, profile: Profile, variant: Variant, seed: int) -> str:
-    """A name for everything that a training depends on; checkpoints of another are refused."""
+def signature(
+    model: LiftingNetwork, views: Views, profile: Profile, variant: Variant, seed: int
+) -> str:
+    """A name for everything that a training depends on; checkpoints of another are refused.
+
+    Args:
+        model: before its first step.
+    """
     return key_of(
         data=data_digest(views.arrays()), variant=asdict(variant), profile=asdict(profile),
-        seed=seed, code=code_digest(),
+        seed=seed, start=data_digest(model.state_dict()), code=code_digest(),
     )  # fmt: skip
 
 
 def _usable(views: Views, variant: Variant) -> Tensor:
     """Rows of the instants that training draws from; those without a label are left out."""
-    if not (variant.labelled or variant.changes):
+    if not variant.reads_poses:
         return torch.arange(len(views), device=views.device)
     usable = views.labelled()
     left_out = len(views) - len(usable)
@@ -166,12 +181,16 @@ def _usable(views: Views, variant: Variant) -> Tensor:
             "any joint of theirs, so they have no triangulated label",
             stacklevel=3,
         )
+    if not len(usable):
+        raise ValueError("no frame has a label: no joint is seen by two views at one time")
     return usable
 
 
 def _adversary(views: Views, profile: Profile) -> Adversary:
+    known = views.labelled()
+
     def real(n: int, generator: torch.Generator) -> Tensor:
-        at = torch.randint(len(views), (n,), generator=generator).to(views.device)
+        at = known[torch.randint(len(known), (n,), generator=generator).to(views.device)]
         view = torch.randint(views.views, (n,), generator=generator).to(views.device)
         return metrics.root_relative(views.Y[at, view])
 

@@ -239,6 +239,65 @@ def test_a_checkpoint_of_another_run_is_refused(change, smoke, tmp_path):
     assert (tmp_path / "training.pt").read_bytes() == before
 
 
+@pytest.mark.parametrize("change", ["takes", "rig", "first weights", "teacher"])
+def test_the_same_folder_never_gives_the_weights_of_another_training(change, smoke, tmp_path):
+    smoke(steps=2, dictionary_steps=2)
+    size, row = settings("factorization", "smoke", "hd-one-start")
+    train, _ = one_person()
+    takes, seed, taught = train[:8], 0, 0
+
+    def weights(folder=None):
+        pictures = factorization.prepare.prepare_takes(takes, row)
+        teacher, _ = shared_dictionary(pictures, size, row, taught, None)
+        torch.manual_seed(seed)
+        model = factorization.prepare.build(size, row, new_dictionary(size, row, pictures))
+        factorization.train.train(model, pictures, size, row, 0, teacher, folder)
+        return model.state_dict()
+
+    first = weights(tmp_path)
+    if change == "takes":
+        takes = train[4:12]
+    elif change == "rig":  # the same pixels by a lens that is twice as long
+        takes = [
+            replace(s, cameras=tuple(replace(c, focal=2 * c.focal, principal=c.principal + 50)
+                                     for c in s.cameras)) for s in takes
+        ]  # fmt: skip
+    elif change == "first weights":
+        seed = 1
+    else:
+        taught = 1
+    with pytest.raises(ValueError, match="belongs to a run with other .* use another folder"):
+        weights(tmp_path)
+    other = weights()
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "on_own"),
+    [
+        ("recentre", "ray-centred", None),
+        ("views", "ours-da", None),
+        ("projection", "orthographic", None),
+        ("noise", "exact-joints", "noise='none' is made with the embedded takes"),
+    ],
+)
+def test_pictures_that_are_not_as_the_row_says_are_refused(option, name, on_own, smoke):
+    smoke(steps=2, dictionary_steps=2)
+    size, row = settings("factorization", "smoke", name)
+    plain = factorization.prepare.prepare_takes(one_person()[0], settings(
+        "factorization", "smoke", "baseline-cf")[1])  # fmt: skip
+    model = factorization.prepare.build(size, row, new_dictionary(size, row, plain))
+    with pytest.raises(ValueError, match=f"the row wants {option}=.*prepare_takes"):
+        factorization.train.train(model, plain, size, row, 0)
+    if on_own:
+        with pytest.raises(ValueError, match=on_own):
+            factorization.prepare.prepare_takes(one_person()[0], row)
+    else:
+        mine = factorization.prepare.prepare_takes(one_person()[0], row)
+        assert mine.X.shape != plain.X.shape or not torch.equal(mine.X, plain.X)
+        factorization.prepare.check_prepared(mine, row)
+
+
 def test_a_checkpoint_of_other_code_is_refused(smoke, tmp_path, monkeypatch):
     smoke(steps=2)
     run("cf-untrained", folder=tmp_path)

@@ -92,7 +92,7 @@ def test_exchanged_limbs_are_found_and_no_others(limb, noisy):
 def test_without_noise_the_teacher_says_the_truth_in_every_view(exact):
     views = collect(exact)
     for teacher in (Teacher(), Teacher(weighted=False), Teacher(exchanges=False)):
-        labels = consensus_labels(replace(views, Y=None), exact, teacher)
+        labels = consensus_labels(replace(views, Y=None), teacher)
         torch.testing.assert_close(labels.Y, views.Y, atol=1e-4, rtol=0)
         assert labels.X is views.X
 
@@ -102,7 +102,7 @@ def test_each_part_of_the_teacher_helps_on_modelled_detections():
     views = collect(sequences)
 
     def error(teacher):
-        return float((consensus_labels(views, sequences, teacher).Y - views.Y).norm(dim=-1).mean())
+        return float((consensus_labels(views, teacher).Y - views.Y).norm(dim=-1).mean())
 
     whole = error(Teacher())
     assert whole < error(Teacher(exchanges=False))
@@ -113,7 +113,7 @@ def test_a_joint_that_one_view_saw_lies_in_the_middle_and_spoils_no_other(exact)
     confidence = exact[0].confidence.copy()
     confidence[:, 1:, 7] = 0
     blind = [replace(exact[0], confidence=confidence)]
-    Y, truth = consensus_labels(collect(blind), blind, Teacher()).Y, collect(blind).Y
+    Y, truth = consensus_labels(collect(blind), Teacher()).Y, collect(blind).Y
     others = [j for j in range(17) if j != 7]
     torch.testing.assert_close(Y[:, :, others], truth[:, :, others], atol=1e-4, rtol=0)
     torch.testing.assert_close(Y[:, :, 7], Y[:, :, others].mean(2), atol=1e-5, rtol=0)
