@@ -6,6 +6,7 @@ hold.
     python -m posebook results table-3.1               all runs behind a table, with Snakemake
     python -m posebook confirm                         do the published numbers still hold?
     python -m posebook check human36m                  is an official data set complete?
+    python -m posebook rig FOLDER                      your own cameras: health, training, files
 """
 
 import argparse
@@ -90,6 +91,19 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("dataset", help="human36m, mpi-inf-3dhp, jhmdb, penn-action or mpii")
     command.add_argument("folder", type=Path, nargs="?", help="default: where the book looks")
     command.add_argument("--sheet", type=Path, help="write samples to look at into this PNG file")
+
+    command = add("rig", _rig, "your own cameras: their health, bodies in space without a label")
+    command.add_argument("folder", type=Path, help="a calibration, and detections of each camera")
+    command.add_argument("--steps", type=int, default=2000, help="of training (default: 2000)")
+    command.add_argument("--out", type=Path, help="default: posebook in the folder")
+    command.add_argument("--fps", type=float, default=30.0, help="frames a second (default: 30)")
+    command.add_argument("--unit", default="", help="of the calibration: m, cm or mm")
+    command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
+    command.add_argument("--person", type=int, default=1, help="1: whoever is seen most (default)")
+    command.add_argument("--cut", action="store_true", help="cut all cameras to the shortest")
+    command.add_argument("--trust", action="append", default=[], help="a doubt that is none")
+    text = "write the embedded recording there first, as an example of such a folder"
+    command.add_argument("--example", action="store_true", help=text)
     return parser
 
 
@@ -182,6 +196,17 @@ def _check(wanted) -> int:
     from posebook.data.official.check import check_and_say
 
     return check_and_say(wanted.dataset, wanted.folder, wanted.sheet)
+
+
+def _rig(wanted) -> None:
+    """Examine a rig, train a lifter on its own detections without a label, write what it sees."""
+    from posebook.footage.rig import Wishes, run_rig, write_example
+
+    if wanted.example:
+        write_example(wanted.folder)
+    fields = ("steps", "out", "fps", "unit", "joints", "person", "cut")
+    wishes = {field: getattr(wanted, field) for field in fields}
+    run_rig(wanted.folder, Wishes(**wishes, trust=tuple(wanted.trust)))
 
 
 def _refuse_device(device: str) -> None:

@@ -14,7 +14,7 @@ FLOORS = (
     {"training"},
     {"data"},
     {"video", "lifting", "factorization"},
-    {"experiments"},
+    {"experiments", "footage"},
     {"book"},
     {"__main__"},
 )
