@@ -84,7 +84,7 @@ def test_claims_of_the_chapter_are_about_rows_that_are_run():
 # Each loss, dictionary, camera and kind of picture once; the other rows combine or weigh these.
 RUN = (
     "baseline-cf", "baseline-adv", "pca-dictionary", "c3dpo", "ours-sd", "ours-da", "literal-hd",
-    "scale-free-ray-centred", "orthographic", "adv-alone",
+    "scale-free-ray-centred", "orthographic", "adv-alone", "consistent",
 )  # fmt: skip
 
 
@@ -98,6 +98,7 @@ def test_a_variant_runs(variant, smoke):
     row = factorization.rows.VARIANTS[variant]
     assert record["steps"] == 10 + 3 * row.pretrained
     assert ("dictionary_loss" in record["curves"]) == row.pretrained
+    assert ("dictionary_consistency" in record["curves"]) == row.consistent_dictionary
     assert ("consistency" in record["curves"]) == (row.consistency != "none")
     assert ("critic_gap" in record["curves"]) == row.adversarial
     assert record["metrics"]["sign"] == float(model.sign) in (-1, 1)
@@ -167,6 +168,9 @@ def test_what_agrees_shares_a_dictionary_and_nothing_else(smoke, tmp_path):
     assert stored_after(starts=1) == 5
     other = replace(pictures, X=2 * pictures.X)
     assert [stored_after(pictures=other), stored_after(consistency="none")] == [6, 6]
+    assert stored_after(reflected=True) == 6  # single pictures have no second view to reflect
+    assert stored_after(consistent_dictionary=True) == 7
+    assert stored_after(consistent_dictionary=True, reflected=True) == 8
 
 
 def test_a_dictionary_is_the_best_of_several_starts_and_no_label_has_a_say(smoke):
@@ -179,6 +183,9 @@ def test_a_dictionary_is_the_best_of_several_starts_and_no_label_has_a_say(smoke
     assert start == 2 + 100 * trials.index(min(trials))
     chosen, record = shared_dictionary(blind, size, row, 2, None)
     assert (record["start"], record["trials"]) == (start, trials)
+    # Starts are compared by the loss that they are then trained with.
+    _, by_pairs = best_start(blind, size, replace(row, consistent_dictionary=True), 2)
+    assert not set(by_pairs) & set(trials)
     alone = replace(row, starts=1)
     plain, record = shared_dictionary(blind, size, alone, start, None)
     assert same_weights(chosen, plain) and (record["start"], record["trials"]) == (start, [])
