@@ -93,7 +93,7 @@ def test_a_reflected_picture_costs_nothing_only_where_its_body_is_the_reflected_
 
 def test_pairs_are_gathered_from_their_rows():
     X, found = random(5, 3, 17, 2), random(5, 3, 17) > 0
-    pictures = Pictures(X, found, None, torch.eye(3), None)
+    pictures = Pictures(X, found, None, torch.eye(3), None, {})
     instant, v1, v2 = torch.tensor([4, 0]), torch.tensor([0, 2]), torch.tensor([1, 0])
     pair = gather(pictures, instant, v1, v2)
     assert torch.equal(pair.X1, X[instant, v1]) and torch.equal(pair.X2, X[instant, v2])

@@ -68,7 +68,7 @@ def moved(take):
 
 CHANGES = {
     "takes": lambda own: {"views": collect(own[3:])},
-    "rig": lambda own: {"views": collect([moved(s) for s in own[:3]])},
+    "rig": lambda own: {"views": collect([moved(s) for s in own[:3]], trust="residual")},
     "seed": lambda own: {"seed": 5},
     "loss": lambda own: {"row": Variant(loss="reproj")},
     "profile": lambda own: {"size": replace(SIZE, learning_rate=1e-3)},
