@@ -113,8 +113,6 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
         (["draw", "figure-3.5", "--rounds", "3"], "--rounds belong to runtime, not to figure-3.5"),
         (["confirm", "table-3.11"], "nothing is called table-3.11; did you mean"),
         (["confirm", "table-3.1"], "no result of table-3.1 is published for laptop"),
-        (["run", ROW, "--device", "foo"], "--device foo cannot be used (Expected one of cpu"),
-        (["draw", "runtime", "--device", "foo"], "--device foo cannot be used (Expected one of"),
         (["check", "h36m"], "unknown data set 'h36m'; known: human36m"),
         (["check", "human36m"], "there is no folder "),
         (["check", "human36m", "nowhere"], "there is no folder nowhere"),
