@@ -8,8 +8,6 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from posebook.book.numbers import THESIS
-
 ROOT = Path(__file__).resolve().parents[1]
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src"}
 
@@ -118,6 +116,8 @@ def test_every_image_has_alternative_text(html, page):
 
 def test_the_tables_and_figures_of_the_thesis_have_its_numbers_and_ours_have_others(html):
     """The printed number of every caption, against the thesis' list."""
+    from posebook.book.numbers import THESIS
+
     numbers = {f"{k} {'.'.join(map(str, n))}": k for k in THESIS for n in THESIS[k].values()}
     shown = {}
     for page in pages():
@@ -132,4 +132,5 @@ def test_the_tables_and_figures_of_the_thesis_have_its_numbers_and_ours_have_oth
                 assert ".A" in told or told.startswith((f"{kind.lower()} A",)), (page, told)
             else:
                 assert told in numbers and told.endswith(".".join(map(str, thesis))), (page, told)
-    assert set(numbers) <= set(shown)
+    if "notebooks/claims" in pages():  # the whole book, and no part of it for a test
+        assert set(numbers) <= set(shown)

@@ -49,6 +49,8 @@ def draw(name: str, profile: str, folder: Path, **options) -> Iterator[Path]:
     if name not in DRAWN:
         raise ValueError(f"nothing is drawn as {name}; there are {', '.join(DRAWN)}")
     for row in DRAWN[name].rows:  # before the work
+        if row in COUNTED and row not in TAKEN_APART:
+            continue  # counted where it was run
         kept = "predictions.npz" if find(row).chapter == "video" else "training.pt"
         left_by(row, profile, 0, kept)
     check_device(options.get("device", "cpu"))
