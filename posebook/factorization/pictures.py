@@ -5,7 +5,7 @@ Intrinsics enter through the rays only, that is by one factor a camera, which th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -39,7 +39,7 @@ class Pictures:
     Y: Tensor | None
     turn: Tensor
     heading: Tensor | None
-    done: Mapping[str, object]
+    done: Mapping[str, object] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.X)
