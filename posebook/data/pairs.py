@@ -13,7 +13,7 @@ from torch import Tensor
 
 from posebook.data.plausible import check
 from posebook.data.records import ViewSequence
-from posebook.geometry.camera import Camera, relative, stack, to_tensor
+from posebook.geometry.camera import Camera, relative, rig_key, stack, to_tensor
 from posebook.geometry.skeleton import H36M
 
 
@@ -168,12 +168,6 @@ def _rigs(sequences):
             rigs[key] = s.cameras
         rig_of.append(list(rigs).index(key))
     return list(rigs.values()), np.array(rig_of)
-
-
-def rig_key(cameras: Sequence[Camera]) -> bytes:
-    """What makes a rig: the same for cameras that are set up alike, whoever has made them."""
-    fields = ("R", "center", "focal", "principal", "radial", "tangential")
-    return b"".join(getattr(c, field).tobytes() for c in cameras for field in fields)
 
 
 def _check_baselines(sequence: ViewSequence) -> None:

@@ -14,7 +14,7 @@ from posebook.data.bodies import near, order, size, truth, up
 from posebook.data.records import ViewSequence
 from posebook.data.sampled import Finding, Fit, Sample, fit, median
 from posebook.data.suspects import lateness, level, likely
-from posebook.geometry.camera import Camera
+from posebook.geometry.camera import rig_key
 from posebook.geometry.skeleton import H36M
 
 DOUBTS = ("order", "picture", "blind", "residual", "late", "size", "near", "up", "truth")
@@ -51,7 +51,7 @@ def findings(sequences: Sequence[ViewSequence]) -> Iterator[Finding]:
     """What is doubtful about each rig, in the order in which it can be judged."""
     rigs: dict[tuple, list[ViewSequence]] = {}
     for s in sequences:
-        rigs.setdefault(tuple(map(_calibration, s.cameras)), []).append(s)
+        rigs.setdefault(rig_key(s.cameras), []).append(s)
     groups = list(rigs.values())
     if len(groups) > RIGS:
         groups = [groups[k * len(groups) // RIGS] for k in range(RIGS)]
@@ -59,10 +59,6 @@ def findings(sequences: Sequence[ViewSequence]) -> Iterator[Finding]:
         most = max(8, PICTURES // (len(groups) * len(takes[0].cameras)))
         for doubt, gross, text in _of_rig(takes, most):
             yield Finding(doubt, gross, f"{takes[0].source}: {takes[0].subject}: {text}")
-
-
-def _calibration(camera: Camera) -> bytes:
-    return b"".join(x.tobytes() for x in (camera.R, camera.center, camera.focal, camera.principal))
 
 
 def _of_rig(takes: list[ViewSequence], most: int) -> Iterator[Finding]:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from posebook.data.pairs import Views, rig_key
+from posebook.data.pairs import Views
 from posebook.data.records import ViewSequence
-from posebook.geometry.camera import stack, to_tensor, virtual_rig
+from posebook.geometry.camera import rig_key, stack, to_tensor, virtual_rig
 from posebook.geometry.multiview import collapsed, estimate_relative_pose, triangulate
 
 BORDER = 0.5  # of a picture's size: a virtual one shows what lies so far beside it

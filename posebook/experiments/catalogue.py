@@ -11,7 +11,6 @@ from types import ModuleType
 
 from posebook.data import sources
 from posebook.data.done import only_embedded
-from posebook.data.sources import EMBEDDED_VIEWS
 from posebook.factorization import rows as factorization
 from posebook.lifting import rows as lifting
 from posebook.results.records import PROFILES
@@ -160,7 +159,7 @@ def rows(dataset: str = "") -> dict[str, Row]:
 
 def _fits(chapter: str, variant: object, dataset: str) -> bool:
     """Whether a data set can be as a row wants it: what is generated has options of its own."""
-    return chapter == "video" or dataset == EMBEDDED_VIEWS or not only_embedded(variant)
+    return chapter == "video" or dataset == sources.EMBEDDED_VIEWS or not only_embedded(variant)
 
 
 def find(name: str) -> Row:

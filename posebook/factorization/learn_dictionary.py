@@ -28,9 +28,10 @@ from posebook.training.checkpoint import Curves
 from posebook.training.draws import EpochOrder, draw, seed_everything
 from posebook.training.loop import Checkpoint, Schedule, fit
 
-# Of equation 4.4 beside 4.7. Of 1, 0.3 and 0.1, tried on motion that was left out, the first made
-# one rigid body of all (a distance that is not squared pulls at zero as hard as anywhere), and
-# with the last the sign of depth still changed from picture to picture.
+# Of equation 4.4 beside 4.7. Of 1, 0.3 and 0.1, tried on left-out clips of other motion (performed
+# by the bodies of S9 and S11, which a stricter choice would not have taken), the first made one
+# rigid body of all (a distance that is not squared pulls at zero as hard as anywhere), and with the
+# last the sign of depth still changed from picture to picture.
 CONSISTENCY = 0.3
 SINGLE_PICTURES = Variant()
 TRIAL = 300  # steps of equation 4.7 after which the starts of a dictionary are compared

@@ -14,9 +14,7 @@ import torch
 from torch import Tensor
 
 from posebook.factorization.pictures import Pictures
-from posebook.geometry.skeleton import H36M
-
-_OTHER_SIDE = H36M.flip.tolist()
+from posebook.geometry.reflection import OTHER_SIDE, reflected
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +35,7 @@ class Pair:
         """The second pictures' bodies (B, P, 3) as bodies of the first, reflected back."""
         if self.reflected is None:
             return Y2
-        return torch.where(self.reflected[:, None, None], reflect(Y2), Y2)
+        return torch.where(self.reflected[:, None, None], reflected(Y2), Y2)
 
 
 def gather(pictures: Pictures, instant: Tensor, v1: Tensor, v2: Tensor) -> Pair:
@@ -47,17 +45,12 @@ def gather(pictures: Pictures, instant: Tensor, v1: Tensor, v2: Tensor) -> Pair:
     return Pair(*(table.index_select(0, row) for table in (X, found) for row in (row1, row2)))
 
 
-def reflect(points: Tensor) -> Tensor:
-    """Points (..., P, 2 or 3) of the person in the mirror: -x, and left joints as right ones."""
-    turned = points[..., _OTHER_SIDE, :]
-    return torch.cat([-turned[..., :1], turned[..., 1:]], dim=-1)
-
-
 def reflect_half(pair: Pair, generator: torch.Generator) -> Pair:
     """The pair with every other second picture, by chance, reflected."""
     chosen = (torch.rand(len(pair.X2), generator=generator) < 0.5).to(pair.X2.device)
+    other = OTHER_SIDE.to(chosen.device)
     return replace(
         pair, reflected=chosen,
-        X2=torch.where(chosen[:, None, None], reflect(pair.X2), pair.X2),
-        found2=torch.where(chosen[:, None], pair.found2[:, _OTHER_SIDE], pair.found2),
+        X2=torch.where(chosen[:, None, None], reflected(pair.X2), pair.X2),
+        found2=torch.where(chosen[:, None], pair.found2[:, other], pair.found2),
     )  # fmt: skip

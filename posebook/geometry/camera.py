@@ -7,6 +7,7 @@ units of the focal length, `((u - c_x) / f_x, (v - c_y) / f_y)`: what eq. 3.1 ca
 of the intrinsics.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -220,6 +221,15 @@ def relative(R1, t1, R2, t2) -> tuple:
     R1_T = R1.swapaxes(-1, -2)
     t_1to2 = (R1 @ (t2 - t1)[..., None])[..., 0]
     return R2 @ R1_T, t_1to2
+
+
+def rig_key(cameras: Iterable[Camera]) -> tuple:
+    """What makes a rig: the same for cameras that are set up alike, whoever has made them."""
+    fields = (
+        "R", "center", "focal", "principal", "radial", "tangential", "distortion", "fisheye",
+    )  # fmt: skip
+    values = (getattr(camera, field) for camera in cameras for field in fields)
+    return tuple(None if value is None else value.tobytes() for value in values)
 
 
 def stack(cameras) -> tuple[np.ndarray, np.ndarray]:

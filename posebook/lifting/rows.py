@@ -286,7 +286,8 @@ def in_steps(profile: Profile, instants: int) -> Profile:
 
 def steps_of(profile: Profile, variant: Variant) -> int:
     """Steps of training of a row."""
-    return variant.longer and profile.long_steps or profile.steps
+    long = variant.longer and profile.long_steps
+    return profile.long_steps if long else profile.steps
 
 
 def for_dataset(variant: Variant, dataset: str) -> Variant:

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from posebook.data.pairs import PairBatch, Views
 from posebook.geometry.camera import project, transform
+from posebook.geometry.reflection import OTHER_SIDE, reflected
 from posebook.geometry.skeleton import H36M
 
-FLIP = torch.as_tensor(H36M.flip)
 _SIDE = torch.as_tensor(np.minimum(np.arange(len(H36M)), H36M.flip))  # one of left and right
 _PARENTS = torch.tensor([max(p, 0) for p in H36M.parents])  # the root is its own
 
@@ -102,24 +102,15 @@ def moved(Y: Tensor, up: Tensor, turn: Tensor, factors: Tensor, shift: Tensor) -
     return turned + (Y[:, H36M.root] + shift)[:, None]
 
 
-def mirrored(points: Tensor) -> Tensor:
-    """Points (..., J, D) of a mirror image: x the other way, left and right exchanged.
-
-    D is 2 or more (rays, rays with confidences, or space).
-    """
-    points = points[..., FLIP.to(points.device), :]
-    return torch.cat([-points[..., :1], points[..., 1:]], dim=-1)
-
-
 def mirrored_pairs(b: PairBatch, chosen: Tensor) -> PairBatch:
     """The pairs with those that are `chosen` (B,) mirrored, both views and the way between them."""
 
     def either(values: Tensor, other: Tensor) -> Tensor:
         return torch.where(chosen.view(-1, *[1] * (values.dim() - 1)), other, values)
 
-    flip = FLIP.to(b.X1.device)
+    flip = OTHER_SIDE.to(b.X1.device)
     sign = torch.tensor([-1.0, 1.0, 1.0], device=b.X1.device)
-    points = {n: either(v := getattr(b, n), mirrored(v)) for n in ("X1", "X2", "Y1", "Y2")}
+    points = {n: either(v := getattr(b, n), reflected(v)) for n in ("X1", "X2", "Y1", "Y2")}
     w = {n: either(v := getattr(b, n), v[:, flip]) for n in ("w1", "w2")}
     R = {n: either(v := getattr(b, n), sign[:, None] * v * sign) for n in ("R12", "R21")}
     t = {n: either(v := getattr(b, n), sign * v) for n in ("t12", "t21")}

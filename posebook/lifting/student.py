@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from posebook.geometry.reflection import reflected
 from posebook.lifting.network import ROOT, condition, root_position, root_start
-from posebook.lifting.samples import mirrored
 from posebook.networks.residual import ResLinear
 
 
@@ -56,7 +56,7 @@ class Student(nn.Module):
         """Root-relative poses (B, N, 3), metres, of rays and confidences (B, N, 3)."""
         if self.training or not self.reading.flip:
             return self._lift(x)
-        return (self._lift(x) + mirrored(self._lift(mirrored(x)))) / 2
+        return (self._lift(x) + reflected(self._lift(reflected(x)))) / 2
 
     def _lift(self, x: Tensor) -> Tensor:
         features, turn, _, _ = self._read(x)

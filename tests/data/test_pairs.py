@@ -10,7 +10,7 @@ import torch
 from posebook.data.pairs import collect, draw_views, gather, windows
 from posebook.data.recorded.views import ViewsSize, make_views
 from posebook.data.virtual import triangulate_labels
-from posebook.geometry.camera import project, relative, transform
+from posebook.geometry.camera import project, relative, rig_key, transform
 from posebook.training.draws import EpochOrder, draw
 
 
@@ -253,3 +253,13 @@ def test_a_frame_that_nobody_sees_has_no_triangulated_label(takes):
     views = triangulate_labels(collect(blind), blind, weighted=True)
     usable = views.labelled().tolist()
     assert usable == [row for row in range(len(views)) if row != 1]
+
+
+@pytest.mark.parametrize(
+    "lens",
+    [{"distortion": [-0.1, 0, 0, 0]}, {"fisheye": [0.01, 0, 0, 0]}, {"radial": [-0.1, 0, 0]}],
+)
+def test_cameras_with_other_lenses_are_another_rig(takes, lens):
+    like = [replace(c, radial=[0, 0, 0], tangential=[0, 0]) for c in takes[0].cameras]
+    assert rig_key(like) == rig_key([replace(c) for c in like])
+    assert rig_key(like) != rig_key([replace(like[0], **lens), *like[1:]])

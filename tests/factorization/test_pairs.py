@@ -7,10 +7,11 @@ from scipy.spatial.transform import Rotation
 from posebook.factorization import losses
 from posebook.factorization.learn_dictionary import dictionary_loss
 from posebook.factorization.mirror import mirror_shape, mirror_viewpoint
-from posebook.factorization.pairs import Pair, gather, reflect, reflect_half
+from posebook.factorization.pairs import Pair, gather, reflect_half
 from posebook.factorization.pictures import Pictures
 from posebook.factorization.rows import VARIANTS
 from posebook.factorization.train import pair_loss
+from posebook.geometry.reflection import reflected
 from posebook.geometry.skeleton import H36M
 from posebook.training.draws import draw
 
@@ -36,11 +37,11 @@ def seen():
 
 def test_the_picture_of_the_body_in_the_mirror_is_the_picture_in_the_mirror(seen):
     Y, R, _, pair = seen
-    torch.testing.assert_close(losses.picture(reflect(Y), F @ R @ F), reflect(pair.X1))
+    torch.testing.assert_close(losses.picture(reflected(Y), F @ R @ F), reflected(pair.X1))
     torch.testing.assert_close(torch.linalg.det(F @ R @ F), torch.ones(B).double())
-    assert torch.equal(reflect(reflect(Y)), Y)
+    assert torch.equal(reflected(reflected(Y)), Y)
     left, right = H36M.index("LWrist", "RWrist")
-    assert torch.equal(reflect(Y)[:, left], Y[:, right] * torch.tensor([-1, 1, 1]))
+    assert torch.equal(reflected(Y)[:, left], Y[:, right] * torch.tensor([-1, 1, 1]))
 
 
 def test_half_of_the_second_pictures_are_reflected_with_what_was_found(seen):
@@ -49,7 +50,7 @@ def test_half_of_the_second_pictures_are_reflected_with_what_was_found(seen):
     chosen = other.reflected
     assert B / 4 < chosen.sum() < 3 * B / 4
     assert torch.equal(other.X1, pair.X1) and torch.equal(other.found1, pair.found1)
-    assert torch.equal(other.X2[chosen], reflect(pair.X2[chosen]))
+    assert torch.equal(other.X2[chosen], reflected(pair.X2[chosen]))
     assert torch.equal(other.found2[chosen], pair.found2[chosen][:, H36M.flip.tolist()])
     assert torch.equal(other.X2[~chosen], pair.X2[~chosen])
     assert torch.equal(other.found2[~chosen], pair.found2[~chosen])
@@ -79,15 +80,15 @@ def test_a_dictionary_that_mixes_the_signs_of_depth_costs_more_by_pairs_alone(se
 
 def test_a_reflected_picture_costs_nothing_only_where_its_body_is_the_reflected_one(seen):
     Y, R1, R2, pair = seen
-    reflected = reflect_half(pair, draw(0, 0))
-    chosen = reflected.reflected[:, None, None]
-    right = torch.where(chosen, reflect(Y), Y), torch.where(chosen, F @ R2 @ F, R2)
-    assert max(losses_of(answering(Y, R1, *right), reflected)) < 1e-12
+    half = reflect_half(pair, draw(0, 0))
+    chosen = half.reflected[:, None, None]
+    right = torch.where(chosen, reflected(Y), Y), torch.where(chosen, F @ R2 @ F, R2)
+    assert max(losses_of(answering(Y, R1, *right), half)) < 1e-12
     # The mirror in depth has the same picture, and is the other sign of a reflected body.
     wrong = mirror_shape(right[0]), mirror_viewpoint(right[1])
-    by_pictures, by_pairs, later = losses_of(answering(Y, R1, *wrong), reflected)
+    by_pictures, by_pairs, later = losses_of(answering(Y, R1, *wrong), half)
     assert by_pictures < 1e-12 and min(by_pairs, later) > 0.1
-    stuck = losses_of(answering(Y, R1, Y, R2), reflected)
+    stuck = losses_of(answering(Y, R1, Y, R2), half)
     assert min(stuck) > 0.1 and max(losses_of(answering(Y, R1, Y, R2), pair)) < 1e-12
 
 

@@ -59,7 +59,7 @@ def test_csv_and_npz(tmp_path):
 
 
 def test_c3d(tmp_path):
-    ezc3d = pytest.importorskip("ezc3d")
+    ezc3d = pytest.importorskip("ezc3d", reason="C3D is written by ezc3d, of the extra `footage`")
     WRITERS[".c3d"](tmp_path / "a.c3d", GAPS, 50.0)
     file = ezc3d.c3d(str(tmp_path / "a.c3d"))
     points = file["data"]["points"][:3].transpose(2, 1, 0)

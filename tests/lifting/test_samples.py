@@ -9,6 +9,7 @@ import torch
 from posebook.data.pairs import collect, draw_views, gather
 from posebook.data.recorded.views import ViewsSize, make_views
 from posebook.geometry.camera import project, transform
+from posebook.geometry.reflection import reflected
 from posebook.geometry.skeleton import H36M
 from posebook.lifting import samples
 from posebook.lifting.samples import Changes, moved, renewed
@@ -116,7 +117,7 @@ def test_seen_together_both_views_see_one_body(views, pairs):
 
 
 def test_mirrored_twice_is_what_it_was(pairs):
-    assert torch.equal(samples.mirrored(samples.mirrored(pairs.Y1)), pairs.Y1)
+    assert torch.equal(reflected(reflected(pairs.Y1)), pairs.Y1)
     chosen = torch.arange(256) % 2 == 0
     once = samples.mirrored_pairs(pairs, chosen)
     twice = samples.mirrored_pairs(once, chosen)
@@ -132,5 +133,5 @@ def test_mirrored_twice_is_what_it_was(pairs):
 def test_half_of_the_samples_are_mirrored(views, pairs):
     new = renewed(pairs, views, replace(NOTHING, mirror=True), False, draw(0, 5))
     same = (new.Y1 - pairs.Y1).abs().amax((1, 2)) < 1e-3
-    other = (new.Y1 - samples.mirrored(pairs.Y1)).abs().amax((1, 2)) < 1e-3
+    other = (new.Y1 - reflected(pairs.Y1)).abs().amax((1, 2)) < 1e-3
     assert (same ^ other).all() and 0.4 < float(same.float().mean()) < 0.6

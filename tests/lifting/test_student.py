@@ -7,7 +7,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from posebook.geometry.camera import project
-from posebook.lifting.samples import mirrored
+from posebook.geometry.reflection import reflected
 from posebook.lifting.student import Reading, Student, to_middle
 
 PLACES = torch.tensor([[0.0, 0, 5], [1.5, -0.4, 4], [-2.0, 0.8, 6]])
@@ -71,10 +71,10 @@ def test_the_root_lies_so_that_the_centre_is_on_its_ray(bodies):
 def test_mirrored_at_test_a_mirror_image_gets_the_mirrored_answer(bodies):
     _, x = bodies
     both, plain = student(), student(flip=False)
-    torch.testing.assert_close(both.lift(mirrored(x)), mirrored(both.lift(x)))
-    expected = (plain.lift(x) + mirrored(plain.lift(mirrored(x)))) / 2
+    torch.testing.assert_close(both.lift(reflected(x)), reflected(both.lift(x)))
+    expected = (plain.lift(x) + reflected(plain.lift(reflected(x)))) / 2
     torch.testing.assert_close(both.lift(x), expected)
-    assert (plain.lift(mirrored(x)) - mirrored(plain.lift(x))).abs().max() > 0.01
+    assert (plain.lift(reflected(x)) - reflected(plain.lift(x))).abs().max() > 0.01
 
 
 def test_training_is_not_mirrored(bodies):
