@@ -134,3 +134,16 @@ def test_the_tables_and_figures_of_the_thesis_have_its_numbers_and_ours_have_oth
                 assert told in numbers and told.endswith(".".join(map(str, thesis))), (page, told)
     if "notebooks/claims" in pages():  # the whole book, and no part of it for a test
         assert set(numbers) <= set(shown)
+
+
+def test_the_equations_of_the_thesis_have_its_numbers(html):
+    """2.1 to 2.12, 3.1 to 3.7 and 4.1 to 4.8, each once; ours go on behind them."""
+    last = {2: 12, 3: 7, 4: 8}
+    shown = [
+        number.text.strip("()\u00b6# \n")
+        for page in pages()
+        for number in parse(html / f"{page}.html").select("span.eqno")
+    ]
+    assert len(shown) == len(set(shown)) and all("A" not in number for number in shown)
+    if "notebooks/claims" in pages():  # the whole book, and no part of it for a test
+        assert {f"{c}.{n}" for c, end in last.items() for n in range(1, end + 1)} <= set(shown)

@@ -27,14 +27,20 @@ Numbers = dict[str, dict[str, dict[str, tuple]]]
 
 
 def renumbered(numbers: Numbers) -> Numbers:
-    """The thesis' numbers for what is the thesis', and a count of its own for the rest."""
+    """The thesis' numbers for what is the thesis', and a count of its own for the rest.
+
+    Equations stay as they are: those of the thesis come first in their chapter, in its order.
+    """
     found = [
         (kind, _chapter(page), tuple(count), page, label)
         for page, kinds in numbers.items()
         for kind, labels in kinds.items()
+        if kind in THESIS
         for label, count in labels.items()
     ]
-    result: Numbers = {page: {kind: {} for kind in kinds} for page, kinds in numbers.items()}
+    result: Numbers = {page: dict(kinds) for page, kinds in numbers.items()}
+    for kinds in result.values():
+        kinds.update({kind: {} for kind in kinds if kind in THESIS})
     own: dict[tuple, int] = defaultdict(int)
     for kind, chapter, _, page, label in sorted(found, key=lambda item: (item[:2], item[2])):
         number = THESIS.get(kind, {}).get(label)

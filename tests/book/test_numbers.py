@@ -39,3 +39,8 @@ def test_ours_are_counted_apart_in_the_order_of_the_book():
     assert found["notebooks/ch03_01_cameras"]["table"] == {"tab-lens": (3, "A1")}
     assert found["notebooks/ch03_01_cameras"]["figure"] == {"fig-rig": (3, "A1")}
     assert found["notebooks/claims"]["table"] == {"tab-claims-2": ("A1",), "tab-doubtful": ("A2",)}
+
+
+def test_equations_keep_their_count():
+    counted = {"book/ch03/index": {"displaymath": {"eq-reproj": (3, 2), "eq-t-reproj": (3, 5)}}}
+    assert renumbered(counted) == counted
