@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from posebook.geometry.rotations import from_quaternion
 from posebook.geometry.skeleton import H36M, PCK3D_JOINTS
+from posebook.metrics.procrustes import align
 
-_CHUNK = 4096  # poses; small enough to stay in a processor's cache
+_CHUNK = 2048  # poses; small enough to stay in a processor's cache
 _CHUNK_ON_DEVICE = 65536
 
 
@@ -62,10 +62,14 @@ def p_mpjpe(predicted: Tensor, target: Tensor) -> Tensor:
     predicted, target = predicted.reshape(-1, *shape[-2:]), target.reshape(-1, *shape[-2:])
     on_cpu = predicted.device.type == "cpu"
     size = _CHUNK if on_cpu else _CHUNK_ON_DEVICE
-    # A thread a chunk: PyTorch's own threads spend their time waiting on such small matrices.
-    with ThreadPoolExecutor(torch.get_num_threads() if on_cpu else 1) as pool:
-        errors = pool.map(_aligned_error, predicted.split(size), target.split(size))
-        return torch.cat(list(errors)).to(predicted.dtype).reshape(shape[:-2])
+    parts, threads = (predicted.split(size), target.split(size)), torch.get_num_threads()
+    if on_cpu and threads > 1:
+        # A thread a chunk: PyTorch's own threads spend their time waiting on such small arrays.
+        with ThreadPoolExecutor(threads) as pool:
+            errors = list(pool.map(_aligned_error, *parts))
+    else:
+        errors = [_aligned_error(*pair) for pair in zip(*parts, strict=True)]
+    return torch.cat(errors).to(predicted.dtype).reshape(shape[:-2])
 
 
 def procrustes_align(predicted: Tensor, target: Tensor) -> Tensor:
@@ -75,7 +79,9 @@ def procrustes_align(predicted: Tensor, target: Tensor) -> Tensor:
     prediction whose joints all coincide goes to the target's centroid.
     """
     _check_pair(predicted, target)
-    return _align(predicted, target).to(predicted.dtype)
+    shape = predicted.shape
+    moved, _, center = align(*(poses.reshape(-1, *shape[-2:]) for poses in (predicted, target)))
+    return (moved + center).permute(2, 1, 0).to(predicted.dtype).reshape(shape)
 
 
 def pck3d(
@@ -170,36 +176,8 @@ def action_mean(errors: Tensor, actions: Iterable[str]) -> float:
 
 
 def _aligned_error(predicted: Tensor, target: Tensor) -> Tensor:
-    return _distance(_align(predicted, target), target).mean(-1)
-
-
-def _align(predicted: Tensor, target: Tensor) -> Tensor:
-    """Best similarity by Horn's quaternions (Horn 1987), in double precision.
-
-    The largest eigenvalue of a symmetric 4 x 4 matrix is the trace that the best *proper* rotation
-    reaches, and its eigenvector that rotation: no determinant to correct as with an SVD, and flat
-    or collapsed poses need no special case.
-    """
-    predicted, target = predicted.double(), target.double()
-    center = target.mean(-2, keepdim=True)
-    predicted = predicted - predicted.mean(-2, keepdim=True)
-    correlation = predicted.mT @ (target - center)
-    reached, quaternions = torch.linalg.eigh(_horn_matrix(correlation))
-    rotation = from_quaternion(quaternions[..., -1])
-    scale = _ratio(reached[..., -1], predicted.square().sum((-1, -2)))
-    return predicted @ (scale[..., None, None] * rotation.mT) + center
-
-
-def _horn_matrix(correlation: Tensor) -> Tensor:
-    """(..., 4, 4) from S = sum p g^T, (..., 3, 3): q^T N q is the trace of R(q) S."""
-    xx, xy, xz, yx, yy, yz, zx, zy, zz = correlation.flatten(-2).unbind(-1)
-    rows = (
-        xx + yy + zz, yz - zy, zx - xz, xy - yx,
-        yz - zy, xx - yy - zz, xy + yx, zx + xz,
-        zx - xz, xy + yx, yy - xx - zz, yz + zy,
-        xy - yx, zx + xz, yz + zy, zz - xx - yy,
-    )  # fmt: skip
-    return torch.stack(rows, dim=-1).unflatten(-1, (4, 4))
+    moved, target, _ = align(predicted, target)
+    return moved.sub_(target).square_().sum(0).sqrt_().mean(0)
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
