@@ -5,13 +5,14 @@ rays are undistorted at load, relative cameras are a table, and a batch is `inde
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from posebook.data.records import ViewSequence
+from posebook.data.windows import Windows
 from posebook.geometry.camera import relative, stack, to_tensor
 from posebook.geometry.skeleton import H36M
 
@@ -44,6 +45,7 @@ class Views:
     subject: Tensor
     subjects: tuple[str, ...]
     focal: float
+    _windows: dict[int, Windows] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.X)
@@ -55,6 +57,12 @@ class Views:
     @property
     def device(self) -> torch.device:
         return self.X.device
+
+    def windows(self, frames: int) -> Windows:
+        """The windows of so many frames, laid out when they are first asked for."""
+        if frames not in self._windows:
+            self._windows[frames] = Windows(self.X, self.first, self.last, frames)
+        return self._windows[frames]
 
     def labelled(self) -> Tensor:
         """Rows (I',) of the instants whose joints are all known in space."""
@@ -247,13 +255,3 @@ def gather(views: Views, instant: Tensor, v1: Tensor, v2: Tensor) -> PairBatch:
         v1=v1,
         v2=v2,
     )
-
-
-def windows(views: Views, instant: Tensor, frames: int) -> Tensor:
-    """Rows (B, frames) of the windows round each instant; a clip's ends repeat its end frames."""
-    if frames % 2 == 0:
-        raise ValueError(f"a window is centred on its instant, so its length is odd, not {frames}")
-    offset = torch.arange(frames, device=instant.device) - frames // 2
-    rows = instant[:, None] + offset
-    first, last = views.first[instant, None], views.last[instant, None]
-    return rows.clamp(min=first, max=last)

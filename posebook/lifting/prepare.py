@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from posebook.data.pairs import Views, collect, windows
+from posebook.data.pairs import Views, collect
 from posebook.data.sources import EMBEDDED_VIEWS, load_views
 from posebook.data.virtual import recover_rigs, triangulate_labels
 from posebook.lifting.network import LiftingNetwork
@@ -50,5 +50,5 @@ def build(profile: Profile, variant: Variant) -> LiftingNetwork:
 def inputs(views: Views, instant: Tensor, view: Tensor, frames: int) -> Tensor:
     """Network input: rays (B, N, 2) of instants and views, or windows (B, frames, N, 2)."""
     if frames == 1:
-        return views.X[instant, view]
-    return views.X[windows(views, instant, frames), view[:, None]]
+        return views.X.flatten(0, 1).index_select(0, instant * views.views + view)
+    return views.windows(frames).take(instant, view)
