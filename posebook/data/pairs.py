@@ -15,6 +15,7 @@ from posebook.data.records import ViewSequence
 from posebook.data.windows import Windows
 from posebook.geometry.camera import relative, stack, to_tensor
 from posebook.geometry.skeleton import H36M
+from posebook.training.draws import send
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +228,7 @@ def draw_views(views: Views, n: int, generator: torch.Generator) -> tuple[Tensor
     V = views.views
     if V < 2:
         raise ValueError(f"the transform re-projection loss needs two views, the data has {V}")
-    pair = torch.randint(V * (V - 1), (n,), generator=generator).to(views.device)
+    pair = send(torch.randint(V * (V - 1), (n,), generator=generator), views.device)
     v1, other = pair // (V - 1), pair % (V - 1)
     return v1, other + (other >= v1)
 

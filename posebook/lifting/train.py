@@ -19,7 +19,7 @@ from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of
 from posebook.training.adversary import Adversary
 from posebook.training.checkpoint import Clock, Curves
-from posebook.training.draws import EpochOrder, draw
+from posebook.training.draws import EpochOrder, draw, send
 from posebook.training.loop import Checkpoint, Schedule, fit
 
 # Of the critic's score beside L_reproj in squared focal lengths; of 1e-3, 3e-3 and 3e-2 the one
@@ -157,8 +157,8 @@ def _usable(views: Views, variant: Variant) -> Tensor:
 
 def _adversary(views: Views, profile: Profile) -> Adversary:
     def real(n: int, generator: torch.Generator) -> Tensor:
-        at = torch.randint(len(views), (n,), generator=generator).to(views.device)
-        view = torch.randint(views.views, (n,), generator=generator).to(views.device)
+        at = send(torch.randint(len(views), (n,), generator=generator), views.device)
+        view = send(torch.randint(views.views, (n,), generator=generator), views.device)
         return metrics.root_relative(views.Y[at, view])
 
     return Adversary(real, profile.critic_width, views.device)

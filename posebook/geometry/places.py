@@ -1,0 +1,16 @@
+"""Index lists as tensors, made once for a device.
+
+A list between square brackets is copied to the device each time it is used, and the device waits.
+"""
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+
+@cache
+def places(indices: tuple[int, ...], device: torch.device) -> Tensor:
+    """The indices (n,) as a tensor on the device, the same one at every call."""
+    with torch.inference_mode(False):  # so that one made in a test may serve in training as well
+        return torch.tensor(indices, device=device)
