@@ -14,7 +14,7 @@ FLOORS = (
     {"training"},
     {"data"},
     {"video", "lifting", "factorization"},
-    {"experiments"},
+    {"experiments", "bench"},
     {"book"},
     {"__main__"},
 )

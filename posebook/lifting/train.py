@@ -34,8 +34,11 @@ def pair_loss(
 
     Both views go through the network in one batch, so that batch normalisation sees both.
     """
-    both = torch.cat([b.instant, b.instant]), torch.cat([b.v1, b.v2])
-    X = inputs(views, *both, model.frames)
+    if model.frames == 1:
+        X = torch.cat([b.X1, b.X2])
+    else:
+        both = torch.cat([b.instant, b.instant]), torch.cat([b.v1, b.v2])
+        X = inputs(views, *both, model.frames)
     if variant.relative:
         Y = model.lift(X)
         truth = [metrics.root_relative(target) for target in (b.Y1, b.Y2)]

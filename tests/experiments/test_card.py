@@ -53,6 +53,9 @@ class Card(torch.Tensor):
         waits["tolist"] += 1
         return self.inner.tolist()
 
+    def __reduce_ex__(self, protocol):  # a checkpoint holds numbers, wherever they were
+        return self.inner.__reduce_ex__(protocol)
+
     @classmethod
     def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
         return dispatch(function, args, kwargs or {})
