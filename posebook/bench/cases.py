@@ -1,6 +1,7 @@
 """What is timed: data, training steps, metrics, video forms, rendering, loading."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -37,7 +38,7 @@ class BenchSize:
 
 SIZES = {
     "smoke": BenchSize(2, 30, 32, (16,), 64, "smoke"),
-    "laptop": BenchSize(20, 1500, 256, (128, 1024), 16384, "laptop"),
+    "laptop": BenchSize(20, 1500, 512, (128, 1024), 16384, "laptop"),
 }
 
 
@@ -56,19 +57,27 @@ def data_cases(views: Views, size: BenchSize) -> list[Case]:
     """Pairs of single frames and windows, each beside a generator that makes a sample at a time."""
     n, view = 2 * size.batch, 1
     order = EpochOrder(len(views), size.batch, 0)
-    clips = list(views.X[:, view].numpy().reshape(size.clips, size.frames, -1, 2))
+    clips, poses = (
+        list(part[:, view].numpy().reshape(size.clips, size.frames, -1, part.shape[-1]))
+        for part in (views.X, views.Y)
+    )
+    cameras = np.ones((size.clips, 9))
     random = np.random.default_rng(0)
     chosen = np.stack(
         [random.integers(len(clips), size=n), random.integers(size.frames, size=n)], 1
     )
     instant = torch.from_numpy(chosen[:, 0] * size.frames + chosen[:, 1])
     views_ = torch.full_like(instant, view)
+    Y = views.Y.flatten(0, 1)
 
     def pairs():
         gather(views, order.batch(0), *draw_views(views, size.batch, draw(0, 0)))
 
     def plain(frames):
-        return lambda: next(references.generator(clips, chosen, frames, n))
+        return lambda: next(references.generator(clips, poses, cameras, chosen, frames, n))
+
+    def windows(table):
+        return table.take(instant, views_), Y.index_select(0, instant * views.views + view)
 
     found = [Case("pairs of views", "view", n, pairs, plain(1))]
     for frames in (27, 243):
@@ -76,7 +85,8 @@ def data_cases(views: Views, size: BenchSize) -> list[Case]:
         found.append(
             Case(
                 f"windows of {frames} frames", "window", n,
-                lambda table=table: table.take(instant, views_), plain(frames),
+                partial(windows, table), plain(frames),
+                bytes=2.0 * 4 * n * frames * views.X[0, 0].numel(),
             )
         )  # fmt: skip
     return found
@@ -84,7 +94,7 @@ def data_cases(views: Views, size: BenchSize) -> list[Case]:
 
 def step_case(views: Views, size: BenchSize, width: int) -> Case:
     """A whole step of row `trans-reproj`, data included."""
-    dropout, batch = (0.25, 4 * size.batch) if width >= 1024 else (0.0, size.batch)
+    dropout, batch = (0.25, 2 * size.batch) if width >= 1024 else (0.0, size.batch // 2)
     profile = replace(rows.PROFILES["laptop"], width=width, dropout=dropout, batch=batch)
     variant = rows.VARIANTS["trans-reproj"]
     seed_everything(0)

@@ -18,6 +18,7 @@ class Case:
             the plain form, where that is slow.
         fast, plain: both forms; the plain one may be None.
         flops: of one call of the fast form, 0 where memory and not arithmetic sets the pace.
+        bytes: read and written by the fast form, 0 where arithmetic sets the pace.
         expected: ratio of both forms' multiplications for one unit, 0 where nobody counts.
     """
 
@@ -28,6 +29,7 @@ class Case:
     plain: Callable[[], object] | None = None
     plain_count: int = 0
     flops: float = 0.0
+    bytes: float = 0.0
     expected: float = 0.0
 
 
@@ -63,11 +65,11 @@ def run(cases: Sequence[Case], rounds: int) -> dict[str, object]:
             if number:  # the first round sets up
                 found[case.name].append(pair)
     matrix, memory = np.max(rates, axis=0).tolist()
-    rows = [_row(case, np.array(found[case.name]), matrix) for case in cases]
+    rows = [_row(case, np.array(found[case.name]), matrix, memory) for case in cases]
     return {"matrix_flops_per_second": matrix, "memory_bytes_per_second": memory, "cases": rows}
 
 
-def _row(case: Case, times: np.ndarray, matrix: float) -> dict[str, object]:
+def _row(case: Case, times: np.ndarray, matrix: float, memory: float) -> dict[str, object]:
     row = {"name": case.name, "unit": case.unit, "microseconds": _spread(1e6 * times[:, 0])}
     row["per_second"] = float(1 / np.median(times[:, 0]))
     if case.plain:
@@ -77,6 +79,8 @@ def _row(case: Case, times: np.ndarray, matrix: float) -> dict[str, object]:
         row["expected_ratio"] = case.expected
     if case.flops:
         row["share_of_matrix_rate"] = case.flops / (case.count * times[:, 0].min() * matrix)
+    if case.bytes:
+        row["share_of_memory_rate"] = case.bytes / (case.count * times[:, 0].min() * memory)
     return row
 
 
@@ -101,7 +105,8 @@ def table(found: dict[str, object]) -> str:
             text += f"{row['plain_microseconds'][0]:10.2f}{ratio:10.1f} ({low:.1f} - {high:.1f})"
         if "expected_ratio" in row:
             text += f", {row['expected_ratio']:.2f} by multiplications"
-        if "share_of_matrix_rate" in row:
-            text += f"  {row['share_of_matrix_rate']:.2f} of the matrix rate"
+        for rate in ("matrix", "memory"):
+            if f"share_of_{rate}_rate" in row:
+                text += f"  {row[f'share_of_{rate}_rate']:.2f} of the {rate} rate"
         lines.append(text)
     return "\n".join(lines)

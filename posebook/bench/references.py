@@ -11,16 +11,26 @@ from torch import Tensor
 
 
 def generator(
-    clips: Sequence[np.ndarray], order: np.ndarray, frames: int, batch: int
-) -> Iterator[Tensor]:
-    """Batches (batch, frames, J, 2) as VideoPose3D's generator makes them, a sample at a time.
+    clips: Sequence[np.ndarray],
+    poses: Sequence[np.ndarray],
+    cameras: np.ndarray,
+    order: np.ndarray,
+    frames: int,
+    batch: int,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Batches as VideoPose3D's generator makes them, a sample at a time.
 
     Args:
-        clips: (T, J, 2) each. order: (n, 2) clip and instant of each sample.
+        clips: (T, J, 2) each, poses: (T, J, 3) each, cameras: (clips, 9) numbers of each.
+        order: (n, 2) clip and instant of each sample.
         frames: of a window; where it leaves its clip the end frame is repeated.
+
+    Yields:
+        Windows (batch, frames, J, 2), poses (batch, J, 3) of their middle and cameras (batch, 9).
     """
     half = frames // 2
     out = np.empty((batch, frames, *clips[0].shape[1:]))  # double precision, as there
+    middle, camera = np.empty((batch, *poses[0].shape[1:])), np.empty((batch, cameras.shape[1]))
     for start in range(0, len(order) - batch + 1, batch):
         for row, (clip, instant) in enumerate(order[start : start + batch]):
             joints, first, last = clips[clip], instant - half, instant + half + 1
@@ -30,7 +40,8 @@ def generator(
                 out[row] = np.pad(joints[low:high], around, "edge")
             else:
                 out[row] = joints[low:high]
-        yield torch.from_numpy(out.astype("float32"))
+            middle[row], camera[row] = poses[clip][instant], cameras[clip]
+        yield tuple(torch.from_numpy(part.astype("float32")) for part in (out, middle, camera))
 
 
 def p_mpjpe_one_by_one(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -21,16 +21,22 @@ def views():
 def test_the_generator_gives_the_windows(views):
     size = SIZES["smoke"]
     for case in data_cases(views, size)[1:]:
-        assert torch.equal(case.fast(), case.plain()), case.name
+        windows, poses, _ = case.plain()
+        for fast, plain in zip(case.fast(), (windows, poses), strict=True):
+            assert torch.equal(fast, plain), case.name
 
 
 def test_the_generator_gives_the_frames(views):
     size = SIZES["smoke"]
     clips = list(views.X[:, 2].numpy().reshape(size.clips, size.frames, 17, 2))
     order = np.array([[0, 0], [1, 7], [1, size.frames - 1]])
-    [batch] = references.generator(clips, order, 1, 3)
+    poses = list(views.Y[:, 2].numpy().reshape(size.clips, size.frames, 17, 3))
+    cameras = np.arange(18.0).reshape(2, 9)
+    [(batch, middle, camera)] = references.generator(clips, poses, cameras, order, 1, 3)
     rows = torch.from_numpy(order[:, 0] * size.frames + order[:, 1])
     assert torch.equal(batch[:, 0], views.X[rows, 2])
+    assert torch.equal(middle, views.Y[rows, 2])
+    assert camera[:, 0].tolist() == [0, 9, 9]
 
 
 def test_plain_metrics_are_the_fast_ones():
