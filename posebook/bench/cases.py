@@ -155,7 +155,14 @@ def video_cases(size: BenchSize) -> list[Case]:
         flops = 2.0 * count[form] * len(pictures)
         fast = lambda: list(function(*args, pictures, speed.N))  # noqa: E731
         return Case(
-            f"video, {form}", "frame", len(pictures), fast, plain, len(targets), flops, ratio
+            f"video, {form}",
+            "frame",
+            len(pictures),
+            fast,
+            plain,
+            len(targets),
+            flops=flops,
+            expected=ratio,
         )
 
     return [case("cached", cached), case("stream", stream)]
