@@ -96,7 +96,7 @@ $(INSTALLED):
 	@echo "== installing into .venv (about five minutes the first time)"
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt \
-	  -e '.[book,test,results]' || { echo "Cannot install: see pip's last lines above. Most often the \
+	  -e '.[book,test,results,footage]' || { echo "Cannot install: see pip's last lines above. Most often the \
 	network is out of reach (behind a proxy, set HTTPS_PROXY). Run the same command again to go on."; exit 1; }
 	@touch $@
 

@@ -11,20 +11,24 @@ the published file before each run and after a failed one. So would it the check
 """
 
 import json
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from posebook.experiments import catalogue
-from posebook.paths import folder_of, results_folder, runs_folder
+from posebook.paths import CLONE, folder_of, results_folder, runs_folder
 from posebook.results.checks import MOVED, read_checks
 from posebook.results.provenance import versions
 from posebook.storage import key_of
 from snakemake.exceptions import WorkflowError
 
+# Commands run in the clone and with this Python, wherever Snakemake was started.
+shell.prefix(f"set -euo pipefail; cd '{CLONE}'; export PATH='{Path(sys.executable).parent}':$PATH; ")
 KNOWN = {"profile", "seeds", "dataset", "only"}
 PROFILE = config.get("profile", "laptop")
 DATASET = config.get("dataset", "")
 ONLY = [name for name in str(config.get("only", "")).split(",") if name]
-SEEDS = config.get("seeds", 3)
+SEEDS = config.get("seeds", 5)
 
 if set(config) - KNOWN:
     unknown = ", ".join(sorted(set(config) - KNOWN))

@@ -7,6 +7,7 @@ hold.
     python -m posebook confirm                         do the published numbers still hold?
     python -m posebook check human36m                  is an official data set complete?
     python -m posebook bench                           how fast is all this, here?
+    python -m posebook rig FOLDER                      your own cameras: health, training, files
 """
 
 import argparse
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 
 from posebook.results.records import PROFILES
+from posebook.storage import refuse_unwritable
 
 PROFILE_HELP = "how large: smoke (seconds), laptop (published), gpu, paper"
 
@@ -67,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add_names(command)
     add_profile(command)
     command.add_argument("--dataset", default="", help="default: the embedded data")
-    command.add_argument("--seeds", type=int, default=3, help="runs of each row (default: 3)")
+    command.add_argument("--seeds", type=int, default=5, help="runs of each row (default: 5)")
     command.add_argument("--jobs", type=int, default=2, help="runs side by side (default: 2)")
     command.add_argument("--again", action="store_true", help="also what is finished")
 
@@ -95,6 +97,19 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("dataset", help="human36m, mpi-inf-3dhp, jhmdb, penn-action or mpii")
     command.add_argument("folder", type=Path, nargs="?", help="default: where the book looks")
     command.add_argument("--sheet", type=Path, help="write samples to look at into this PNG file")
+
+    command = add("rig", _rig, "your own cameras: their health, bodies in space without a label")
+    command.add_argument("folder", type=Path, help="a calibration, and detections of each camera")
+    command.add_argument("--steps", type=int, default=2000, help="of training (default: 2000)")
+    command.add_argument("--out", type=Path, help="default: posebook in the folder")
+    command.add_argument("--fps", type=float, default=30.0, help="frames a second (default: 30)")
+    command.add_argument("--unit", default="", help="of the calibration: m, cm or mm")
+    command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
+    command.add_argument("--person", type=int, default=1, help="1: whoever is seen most (default)")
+    command.add_argument("--cut", action="store_true", help="cut all cameras to the shortest")
+    command.add_argument("--trust", action="append", default=[], help="a doubt that is none")
+    text = "write the embedded recording there first, as an example of such a folder"
+    command.add_argument("--example", action="store_true", help=text)
     return parser
 
 
@@ -136,7 +151,7 @@ def _run(wanted) -> None:
 
     device = wanted.device or ("cuda" if torch.cuda.is_available() else "cpu")
     out = wanted.out or results.results_folder()
-    _refuse_unwritable(out)
+    refuse_unwritable(out, "choose another with --out")
     if device == "cpu":
         torch.set_num_threads(2 if wanted.row.startswith("base-network/") else 1)
     _, record = run(
@@ -159,13 +174,15 @@ def _draw(wanted) -> None:
     """File what pages draw and count from what trained rows left under runs/."""
     from posebook import results
     from posebook.experiments.drawn import draw
+    from posebook.experiments.run import check_device
 
     out = wanted.out or results.results_folder()
-    _refuse_unwritable(out)
+    refuse_unwritable(out, "choose another with --out")
     options = {name: getattr(wanted, name) for name in ("size", "rounds", "device")}
     given = {name: value for name, value in options.items() if value is not None}
     if given and wanted.what != "runtime":
         raise ValueError(f"--{', --'.join(given)} belong to runtime, not to {wanted.what}")
+    check_device(wanted.device or "cpu")
     for path in draw(wanted.what, wanted.profile, out, **given):
         print("written:", path)
 
@@ -207,18 +224,15 @@ def _check(wanted) -> int:
     return check_and_say(wanted.dataset, wanted.folder, wanted.sheet)
 
 
-def _refuse_unwritable(folder: Path) -> None:
-    """Refuse a folder before the work and not after it."""
-    from tempfile import TemporaryFile
+def _rig(wanted) -> None:
+    """Examine a rig, train a lifter on its own detections without a label, write what it sees."""
+    from posebook.footage.rig import Wishes, run_rig, write_example
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"{folder} cannot be written ({error.strerror}); choose another with --out"
-        ) from error
+    if wanted.example:
+        write_example(wanted.folder)
+    fields = ("steps", "out", "fps", "unit", "joints", "person", "cut")
+    wishes = {field: getattr(wanted, field) for field in fields}
+    run_rig(wanted.folder, Wishes(**wishes, trust=tuple(wanted.trust)))
 
 
 if __name__ == "__main__":

@@ -28,17 +28,17 @@ def book_folder() -> Path:
 def results_folder() -> Path:
     """The published results, `book/results` of the clone. Raises as `book_folder`."""
     named = os.environ.get("POSEBOOK_RESULTS")
-    return Path(named) if named else book_folder() / "results"
+    return Path(named).absolute() if named else book_folder() / "results"
 
 
 def runs_folder() -> Path:
     """Checkpoints, logs and executed notebooks, `runs` of the clone."""
-    return Path(os.environ.get("POSEBOOK_RUNS") or CLONE / "runs")
+    return Path(os.environ.get("POSEBOOK_RUNS") or CLONE / "runs").absolute()
 
 
 def cache_folder() -> Path:
     """Data and networks that many runs share, `cache` among the runs."""
-    return Path(os.environ.get("POSEBOOK_CACHE") or runs_folder() / "cache")
+    return Path(os.environ.get("POSEBOOK_CACHE") or runs_folder() / "cache").absolute()
 
 
 def folder_of(dataset: str, folder: str | os.PathLike) -> Path:

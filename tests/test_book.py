@@ -112,3 +112,38 @@ def test_every_image_has_alternative_text(html, page):
         # Sphinx fills a missing text with the picture's own file name.
         text = image.get("alt", "").strip()
         assert text and not text.endswith((".png", ".svg", ".jpg")), image["src"]
+
+
+def test_the_tables_and_figures_of_the_thesis_have_its_numbers_and_ours_have_others(html):
+    """The printed number of every caption, against the thesis' list."""
+    from posebook.book.numbers import THESIS
+
+    numbers = {f"{k} {'.'.join(map(str, n))}": k for k in THESIS for n in THESIS[k].values()}
+    shown = {}
+    for page in pages():
+        for caption in parse(html / f"{page}.html").select(".caption-number"):
+            holder = caption.find_parent(["table", "figure", "div"], id=True)
+            kind, number = caption.text.strip().replace("Fig.", "Figure").split()
+            told = f"{kind.lower()} {number.rstrip('.')}"
+            assert told not in shown, f"{told} stands on {page} and on {shown[told]}"
+            shown[told] = page
+            thesis = THESIS[kind.lower()].get(holder["id"])
+            if thesis is None:
+                assert ".A" in told or told.startswith((f"{kind.lower()} A",)), (page, told)
+            else:
+                assert told in numbers and told.endswith(".".join(map(str, thesis))), (page, told)
+    if "notebooks/claims" in pages():  # the whole book, and no part of it for a test
+        assert set(numbers) <= set(shown)
+
+
+def test_the_equations_of_the_thesis_have_its_numbers(html):
+    """2.1 to 2.12, 3.1 to 3.7 and 4.1 to 4.8, each once; ours go on behind them."""
+    last = {2: 12, 3: 7, 4: 8}
+    shown = [
+        number.text.strip("()\u00b6# \n")
+        for page in pages()
+        for number in parse(html / f"{page}.html").select("span.eqno")
+    ]
+    assert len(shown) == len(set(shown)) and all("A" not in number for number in shown)
+    if "notebooks/claims" in pages():  # the whole book, and no part of it for a test
+        assert {f"{c}.{n}" for c, end in last.items() for n in range(1, end + 1)} <= set(shown)

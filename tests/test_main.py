@@ -1,18 +1,18 @@
 """The command line: what each command takes, and what it refuses, in one sentence and in time."""
 
-import os
+import errno
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from posebook import lifting, results
+from posebook import lifting, results, storage
 from posebook.__main__ import main
 from posebook.experiments import drawn, graph
 from posebook.experiments import run as runs
 
-COMMANDS = ("list", "run", "results", "draw", "confirm", "check")
+COMMANDS = ("list", "run", "results", "draw", "confirm", "check", "rig")
 ROW = "table-3.1/trans-reproj"
 
 
@@ -93,20 +93,32 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
     ("arguments", "said"),
     [
         (["run", "table-3.1/trans"], "there is no row table-3.1/trans; did you mean"),
+        (["run", "table-3.1"], "there is no row table-3.1; `python -m posebook results table-3.1`"),
+        (["run", "3.1"], "there is no row 3.1; `python -m posebook results 3.1` runs all of its"),
+        (["run", ROW, "--device", "gpu"], "there is no device 'gpu' on this machine; take cpu, or"),
+        (["run", ROW, "--device", "cuda:77"], "there is no device 'cuda:77' on this machine"),
+        (["run", ROW, "--dataset", "human36m"], "human36m: put human36m there, link it there, or"),
+        (["run", "table-2.1/ours", "--dataset", "sub-jhmdb"], "/jhmdb: put jhmdb there, link it"),
         (["run", ROW, "--seed", "-1"], "seeds are 0, 1, 2, ..., not -1"),
         (["run", ROW, "--dataset", "h36m"], "unknown dataset 'h36m'; known: embedded-views"),
         (["list", "table-3.11"], "nothing is called table-3.11; did you mean"),
         (["results", "table-3.11"], "nothing is called table-3.11; did you mean"),
         (["results", "3.1", "--seeds", "0"], "seeds and jobs must be at least 1, got 0 and 2"),
         (["results", "--jobs", "0"], "seeds and jobs must be at least 1, got 3 and 0"),
+        (["results", "2.1", "--dataset", "human36m"], "table-2.1 is not run on human36m; its chap"),
         (["results", "--dataset", "h36m"], "there is no data set h36m; there are"),
         (["draw", "figure-3.6"], "nothing is drawn as figure-3.6; there are figure-3.5"),
+        (["draw", "conditions"], "holds no predictions.npz of the run behind the published number"),
+        (["draw", "runtime", "--device", "cuda:77"], "there is no device 'cuda:77' on this mach"),
         (["draw", "figure-3.5", "--rounds", "3"], "--rounds belong to runtime, not to figure-3.5"),
         (["confirm", "table-3.11"], "nothing is called table-3.11; did you mean"),
         (["confirm", "table-3.1"], "no result of table-3.1 is published for laptop"),
+        (["run", ROW, "--device", "foo"], "there is no device 'foo' on this machine"),
+        (["draw", "runtime", "--device", "foo"], "there is no device 'foo' on this machine"),
         (["check", "h36m"], "unknown data set 'h36m'; known: human36m"),
         (["check", "human36m"], "there is no folder "),
         (["check", "human36m", "nowhere"], "there is no folder nowhere"),
+        (["rig", "nowhere", "--steps", "0"], "steps and fps must be positive, and trust some of"),
     ],
 )  # fmt: skip
 def test_a_refusal_is_one_sentence_and_does_nothing(arguments, said, never, home, capsys):
@@ -121,9 +133,11 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(command, nev
     assert "cannot be written (" in said and "; choose another with --out" in said
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-def test_a_folder_of_somebody_else_is_refused_before_training(never, home, capsys):
-    (home / "theirs").mkdir(mode=0o500)
+def test_a_folder_of_somebody_else_is_refused_before_training(never, home, capsys, monkeypatch):
+    def refuse(dir):  # as the system does for anybody but root
+        raise PermissionError(errno.EACCES, "Permission denied", str(dir))
+
+    monkeypatch.setattr(storage, "TemporaryFile", refuse)
     said = refused(capsys, "run", ROW, "--out", str(home / "theirs"))
     assert "cannot be written (Permission denied); choose another with --out" in said
 

@@ -27,6 +27,11 @@ def test_the_headline_table_is_that_of_the_results(headline):
     assert headline.headline() in README, "run `python tools/headline.py`"
 
 
+def test_the_landing_page_shows_the_results(headline):
+    written = headline.LANDING.read_text(encoding="utf-8")
+    assert written == headline.landing(), "run `python tools/headline.py`"
+
+
 def test_the_picture_is_that_of_the_page(headline):
     assert headline.PICTURE.read_bytes() == headline.picture(), "run `python tools/headline.py`"
 

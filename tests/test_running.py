@@ -444,3 +444,11 @@ def test_a_second_make_in_the_folder_is_refused(small, clone, run_tool):
     first.communicate("\n")
     ended = small("clean")
     assert ended.returncode == 0 and not kept.exists()
+
+
+def test_a_folder_of_somebody_else_is_refused_with_what_to_do(load_tool, tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        load_tool("alone").take_lock(str(tmp_path / "theirs" / ".make.lock"), "make book")
+    said = str(ended.value)
+    assert said.startswith(f"Cannot start: {tmp_path}/theirs/.make.lock cannot be written in ")
+    assert "clone the book into one of yours" in said and said.count("\n") == 0

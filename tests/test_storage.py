@@ -3,12 +3,16 @@
 import errno
 import multiprocessing
 import os
+import resource
+import signal
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+import torch
 
-from posebook.storage import exclusive, key_of, made_once, whole
+from posebook.storage import exclusive, key_of, made_once, refuse_unwritable, whole
 
 
 class Killed(Exception):
@@ -61,6 +65,7 @@ def test_an_interrupted_write_keeps_the_old_file(error, path):
     [
         OSError(errno.ENOSPC, "No space left on device"),
         RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"),
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 768 vs 662"),
     ],
 )
 def test_a_full_disk_keeps_the_old_file_and_says_what_to_do(error, path):
@@ -73,6 +78,39 @@ def test_a_full_disk_keeps_the_old_file_and_says_what_to_do(error, path):
     with pytest.raises(OSError, match="intact: name another folder"):
         with whole(path, "name another folder"):
             raise error
+
+
+def save_on_a_disk_of(room, path, said):
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    try:
+        with whole(path) as file:
+            torch.save({"weights": torch.zeros(50_000)}, file)
+    except OSError as error:
+        said.put(str(error))
+
+
+@pytest.mark.parametrize("room", [1000, 100_000, 200_640])
+def test_torchs_writer_is_understood_wherever_the_room_ends(room, path):
+    write(path, b"old")
+    said = multiprocessing.Queue()
+    spawn(save_on_a_disk_of, room, path, said).join(60)
+    assert "what was there before is intact: make room on the disk" in said.get(timeout=1)
+    assert path.read_bytes() == b"old" and list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError("walk/00001.png: there is no such picture"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "walk/00001.png"),
+        RuntimeError("shapes do not fit"),
+    ],
+)
+def test_what_fails_beside_the_writing_is_not_called_a_full_disk(error, path):
+    with pytest.raises(type(error)) as refusal:
+        write(path, error=error)
+    assert refusal.value is error
 
 
 def test_what_a_disk_takes_only_when_it_is_flushed_is_an_error_too(path, monkeypatch):
@@ -168,14 +206,90 @@ def test_no_folder_is_nobody_elses(tmp_path):
         pass
 
 
-def test_a_folder_that_may_not_be_written_names_the_variable(tmp_path, monkeypatch):
-    def refuse(self, *args, **kwargs):
-        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+# ---------------------------------------------------------------- somebody else's
 
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(PermissionError, match="may not be written by you; set POSEBOOK_RUNS to a"):
-        with exclusive(tmp_path / "theirs"):
-            pass
+
+@pytest.fixture
+def shared():
+    """A folder that all may enter, unlike those of pytest."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+        Path(name).chmod(0o755)
+
+
+def said_to_another(function, *args) -> str:
+    """What a user who owns none of our files is told; where we are no root, what we are told."""
+
+    def become_another(answer):
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setegid(65534)
+            os.seteuid(65534)
+        try:
+            function(*args)
+            answer.put("nothing")
+        except Exception as error:
+            answer.put(f"{type(error).__name__}: {error}")
+
+    answer = multiprocessing.Queue()
+    process = spawn(become_another, answer)
+    said = answer.get(timeout=60)
+    process.join(60)
+    return said
+
+
+def enter(context):
+    with context:
+        pass
+
+
+def test_a_folder_that_may_not_be_written_names_the_variable(shared):
+    shared.chmod(0o555)
+    said = said_to_another(lambda: enter(exclusive(shared / "run")))
+    assert said == (
+        f"OSError: {shared}/run cannot be written (Permission denied); set POSEBOOK_RUNS to a "
+        "folder of your own"
+    )
+    said = said_to_another(lambda: enter(exclusive(shared)))
+    assert said.startswith(f"OSError: {shared} cannot be written (Permission denied); set POSEB")
+
+
+def test_a_lock_of_somebody_else_names_the_variable(shared):
+    (shared / ".lock").touch(mode=0o400)
+    shared.chmod(0o777)
+    said = said_to_another(lambda: enter(exclusive(shared)))
+    assert said == (
+        f"OSError: {shared}/.lock cannot be written (Permission denied); set POSEBOOK_RUNS to a "
+        "folder of your own"
+    )
+
+
+def test_a_cache_of_somebody_else_is_read_and_not_written(shared):
+    (shared / "there.npy").touch()
+    shared.chmod(0o555)
+    assert said_to_another(lambda: enter(made_once(shared / "there.npy"))) == "nothing"
+    said = said_to_another(lambda: enter(made_once(shared / "missing.npy")))
+    assert said == (
+        f"OSError: {shared} cannot be written (Permission denied); set POSEBOOK_CACHE to a folder "
+        "of your own"
+    )
+
+
+def test_a_file_in_a_folder_of_somebody_else_needs_another_folder_and_no_room(shared):
+    shared.chmod(0o555)
+    for path in (shared / "file", shared / "new" / "file"):
+        said = said_to_another(write, path)
+        assert said.startswith(f"OSError: could not write {path} ([Errno 13] Permission denied")
+        assert said.endswith("intact: take a folder of your own")
+
+
+def test_a_file_in_place_of_a_folder_is_refused_too(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"file/runs cannot be written \(Not a directory\); take"):
+        refuse_unwritable(tmp_path / "file" / "runs", "take another")
+    refuse_unwritable(tmp_path / "a" / "b", "take another")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
 # ---------------------------------------------------------------- made once

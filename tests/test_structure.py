@@ -14,7 +14,7 @@ FLOORS = (
     {"training"},
     {"data"},
     {"video", "lifting", "factorization"},
-    {"experiments", "bench"},
+    {"experiments", "footage", "bench"},
     {"book"},
     {"__main__"},
 )

@@ -18,7 +18,14 @@ BUSY = (errno.EAGAIN, errno.EACCES)  # any other error: a file system without lo
 
 def take_lock(path, what):
     """Take the lock, or say in a sentence who has it; the lock's file then names `what`."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except (IOError, OSError) as error:
+        sys.exit(
+            "Cannot start: {0} cannot be written in {1} ({2}); make builds in its own folder, so "
+            "clone the book into one of yours (runs alone may lie elsewhere, in the folder that "
+            "POSEBOOK_RUNS names).".format(path, os.getcwd(), error.strerror)
+        )
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (IOError, OSError) as error:

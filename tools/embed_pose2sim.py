@@ -21,9 +21,10 @@ from scipy.spatial.transform import Rotation
 from wheels import open_wheel, save_npz
 
 from posebook.data.embedded import ASSETS
+from posebook.data.joint_orders import map_confidence, map_joints
 from posebook.data.recorded.pose2sim import ASSET, FIT_FRAMES
 from posebook.geometry.camera import Camera
-from posebook.geometry.skeleton import H36M
+from posebook.geometry.skeleton import BODY_25B, H36M
 
 REQUIREMENT = "pose2sim==0.7.0"
 SHA256 = "12d42cdaf321ccf7a4d0f635f6e8042234d1e5a34bc2337929673dcbd327b64f"
@@ -36,14 +37,6 @@ MIN_CONFIDENCE = 0.3  # detections below take no part in any fit or error
 WRONG_PX = 50.0  # a joint of somebody else is this far off, or more
 OUTLIER_PX = 10.0  # residuals beyond weigh less and less (soft-L1 loss)
 PULL_PX = np.repeat([1 / np.deg2rad(0.1), 1 / 0.005], 3)  # 0.1 degree, 5 mm: like 1 px each
-
-# Where each h36m17 joint comes from in BODY_25B; two numbers mean their midpoint. BODY_25B's own
-# neck lies at the skull's base, so the thorax, which is between the shoulders, does not use it.
-BODY_25B = {
-    "Hip": (11, 12), "RHip": (12,), "RKnee": (14,), "RFoot": (16,), "LHip": (11,), "LKnee": (13,),
-    "LFoot": (15,), "Thorax": (5, 6), "Nose": (0,), "Head": (18,), "LShoulder": (5,),
-    "LElbow": (7,), "LWrist": (9,), "RShoulder": (6,), "RElbow": (8,), "RWrist": (10,),
-}  # fmt: skip
 
 
 def read_cameras(text: str) -> tuple[Camera, ...]:
@@ -180,6 +173,8 @@ def refine(cameras, detections: np.ndarray) -> tuple[Camera, ...]:
         f_scale=OUTLIER_PX,
         x_scale="jac",
     )
+    if not fit.success:
+        raise ValueError(f"the bundle adjustment has not settled: {fit.message}")
     return moved(cameras, fit.x[:split].reshape(-1, 6))
 
 
@@ -201,15 +196,8 @@ def to_h36m(people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     A midpoint is as confident as the weaker of its two joints; what is missing is (0, 0) with
     confidence 0.
     """
-    pixels = np.zeros((*people.shape[:-2], len(H36M), 2))
-    confidence = np.zeros((*people.shape[:-2], len(H36M)))
-    for name, sources in BODY_25B.items():
-        joint = H36M.names.index(name)
-        pixels[..., joint, :] = people[..., sources, :2].mean(axis=-2)
-        confidence[..., joint] = people[..., sources, 2].min(axis=-1)
-    spine, hip, thorax = H36M.index("Spine", "Hip", "Thorax")
-    pixels[..., spine, :] = (pixels[..., hip, :] + pixels[..., thorax, :]) / 2
-    confidence[..., spine] = np.minimum(confidence[..., hip], confidence[..., thorax])
+    pixels = map_joints(people[..., :2], BODY_25B.name, H36M.name)
+    confidence = map_confidence(people[..., 2], BODY_25B.name, H36M.name)
     pixels[confidence == 0] = 0
     return pixels.astype(np.float32), confidence.astype(np.float32)
 

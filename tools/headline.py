@@ -1,9 +1,9 @@
-"""Write the README's headline tables and picture from what is published.
+"""Write the README's headline tables and picture, and the landing page's, from what is published.
 
     python tools/headline.py
 
-Everything between the two markers in README.md is replaced; a test compares the two. The picture
-is Figure 3.1c as the page on hard examples stored it.
+Everything between the two markers in README.md is replaced, and book/headline.md is written; a test
+compares both. The pictures are those of the page on hard examples, as it stored them.
 """
 
 import base64
@@ -18,6 +18,7 @@ from posebook.results.statistics import summary
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+LANDING = ROOT / "book" / "headline.md"  # included by book/intro.md
 PICTURE = ROOT / "book" / "_static" / "figure-3-1c.png"
 START, END = "<!-- headline -->", "<!-- /headline -->"
 NBSP = "\u00a0"
@@ -56,6 +57,9 @@ TABLES = {
             "trans-reproj": "transform re-projection loss (eq. 3.7)",
             "trans-reproj-da": "… with virtual cameras",
             "supervised": "*the same network with 3D labels (ours)*",
+            "beyond-3/supervised-long": "*… trained as long as the next (ours)*",
+            "beyond-3/consensus-augmented-flip": "*many views teach one, no 3D label (ours)*",
+            "beyond-3/supervised-augmented-flip": "*… its recipe with 3D labels (ours)*",
         },
     ),
     "table-4.1": Table(
@@ -82,11 +86,17 @@ def _table(name: str, table: Table, profile: str) -> str:
     ours = {m: summary(runs, m) for m in table.metrics if m in runs}
     lines = [f"| {table.title} | thesis | ours |", "|---|---:|---:|"]
     for row, title in rows.items():
-        theirs = [printed(*row.split("/"), metric) for metric in table.metrics]
+        theirs = [_theirs(row, metric) for metric in table.metrics]
         told = "–" if None in theirs else " / ".join(f"{value:.1f}" for value in theirs)
         means = [_mean(ours.get(metric), row) for metric in table.metrics]
         lines.append(f"| {title} | {told} | {' / '.join(dict.fromkeys(means))} |")
     return "\n".join(lines)
+
+
+def _theirs(row: str, metric: str) -> float | None:
+    """The thesis' number; None for a row of ours."""
+    table, variant = row.split("/")
+    return printed(table, variant, metric) if table.startswith("table-") else None
 
 
 def _mean(table, row: str) -> str:
@@ -95,27 +105,71 @@ def _mean(table, row: str) -> str:
     spread = table.loc[row]
     if spread["n"] < 2:
         return f"{spread['mean']:.1f} (1 seed)"
-    return f"{spread['mean']:.1f}{NBSP}±{NBSP}{spread['std']:.1f}"
+    return f"{spread['mean']:.1f}{NBSP}±{NBSP}{spread['high'] - spread['mean']:.1f}"
+
+
+# The landing page's three lines: chapter's page, what is asked, rows by what they are called.
+RESULTS = (
+    ("ch-table-2-3", "Do neighbouring frames help to find joints?", "pck_0.2_mean13",
+     {"table-2.3/res50": "A single frame finds {} % of them",
+      "table-2.5/res50-ms-tce-bc-re": "with its neighbours {} %"}),
+    ("ch-table-3-1", "Can cameras teach depth without a 3D label?", "mpjpe_mm",
+     {"table-3.1/reproj": "The error is {} mm where only the picture has to match",
+      "table-3.1/trans-reproj": "{} mm where a second camera's picture has to match too",
+      "table-3.1/supervised": "{} mm with 3D labels"}),
+    ("ch-consensus", "Are 3D labels needed at all?", "mpjpe_mm",
+     {"beyond-3/supervised-long": "With 3D labels and the thesis' recipe {} mm after 10,000 steps",
+      "beyond-3/consensus-augmented-flip":
+      "{} mm where many views teach one and each body is seen anew",
+      "beyond-3/supervised-augmented-flip": "{} mm by that recipe with labels"}),
+    ("ch-table-4-1", "And if nobody knows where the cameras stood?", "p_mpjpe_mm",
+     {"table-4.1/baseline": "After alignment {} mm by direct prediction",
+      "table-4.1/baseline-cf": "{} mm by consistent factorization"}),
+)  # fmt: skip
+
+
+def landing(profile: str = "laptop") -> str:
+    """The turning picture and three results, for the landing page."""
+    lines = []
+    for page, question, metric, rows in RESULTS:
+        table = summary(read_rows(profile, rows), metric)
+        found = [text.format(_mean(table, row)) for row, text in rows.items()]
+        lines.append(f"* **{question}** {'; '.join(found)} ({{ref}}`table <{page}>`).")
+    return f"```{{raw}} html\n{turning()}\n```\n\n" + "\n".join(lines) + "\n"
+
+
+def turning() -> str:
+    """The figure that turns, as the page on hard examples stored it."""
+    for output in (o for cell in _hard_examples() for o in cell.get("outputs", [])):
+        shown = output.get("data", {}).get("text/html", "")
+        if 'class="skeletons"' in shown:
+            return shown
+    raise ValueError("ch03_14_hard_examples.ipynb has no figure that turns; run `make notebooks`")
+
+
+def _hard_examples():
+    path = ROOT / "notebooks" / "ch03_14_hard_examples.ipynb"
+    return nbformat.read(path, as_version=4).cells
 
 
 def picture() -> bytes:
     """The stored PNG of the figure fig-3-1c."""
-    notebook = nbformat.read(ROOT / "notebooks" / "ch03_14_hard_examples.ipynb", as_version=4)
-    for cell in notebook.cells:
+    for cell in _hard_examples():
         if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == "fig-3-1c":
             return base64.b64decode(cell.outputs[0].data["image/png"])
     raise ValueError("ch03_14_hard_examples.ipynb has no figure fig-3-1c; run `make notebooks`")
 
 
 def main() -> None:
-    """Replace the README's block and picture."""
+    """Replace the README's block and picture, and the landing page's."""
+    LANDING.write_text(landing(), encoding="utf-8")
     PICTURE.write_bytes(picture())
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(START)
     after = rest.split(END)[1]
     block = (
-        f"{START}\n{headline()}\n\nMeans and standard deviations over three seeds unless said "
-        f"otherwise, `laptop` profile on two cores.\n{END}"
+        f"{START}\n{headline()}\n\nMeans over seeds with half of their 95 % interval (±), "
+        f"`laptop` profile on two cores.\n{END}"
     )
     README.write_text(before + block + after, encoding="utf-8")
 

@@ -11,7 +11,7 @@ import yaml
 
 from posebook.results.checks import MOVED
 from posebook.results.records import read_rows
-from posebook.results.statistics import METRICS, Gap, compare, verdict
+from posebook.results.statistics import METRICS, Gap, compare, smallest_difference, verdict
 
 FOLDER = Path(__file__).resolve().parents[2] / "book" / "thesis"
 
@@ -40,6 +40,11 @@ class Claim(NamedTuple):
     def expected_sign(self) -> int:
         """Sign of better - worse if the claim holds."""
         return -1 if METRICS[self.metric].lower_is_better else 1
+
+    @property
+    def margin(self) -> float:
+        """Delta: a difference that is shown to be smaller is none."""
+        return smallest_difference(self.metric, self.thesis_gap)
 
     @property
     def rows(self) -> tuple[str, str]:
@@ -89,7 +94,8 @@ def judge(claim: Claim, profile: str, folder: str | os.PathLike | None = None) -
     """Set a claim against the results of one profile; `folder` as in `read_results`."""
     runs = read_rows(profile, claim.rows, folder)
     gap = compare(runs, *claim.rows, claim.metric)
-    return Finding(gap, verdict(gap, claim.expected_sign), bool((runs["state"] == MOVED).any()))
+    word = verdict(gap, claim.expected_sign, claim.margin)
+    return Finding(gap, word, bool((runs["state"] == MOVED).any()))
 
 
 def _read(name: str):

@@ -4,16 +4,17 @@ All of a data set lies on the device once, one row an instant and view. Nothing 
 rays are undistorted at load, relative cameras are a table, and a batch is `index_select`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from posebook.data.plausible import check
 from posebook.data.records import ViewSequence
 from posebook.data.windows import Windows
-from posebook.geometry.camera import relative, stack, to_tensor
+from posebook.geometry.camera import Camera, relative, rig_key, stack, to_tensor
 from posebook.geometry.skeleton import H36M
 from posebook.training.draws import send
 
@@ -28,9 +29,12 @@ class Views:
         Y: (I, V, J, 3) true camera-frame joints in metres, or None.
         R, t: (G, V, V, 3, 3), (G, V, V, 3): `R[g, a, b]`, `t[g, a, b]` carry view a into view b for
             rig g (eq. 3.4).
+        up: (G, V, 3) the vertical of the calibration (world z) in each view's frame.
         rig: (I,) whose rig.
         first, last: (I,) rows where the instant's sequence begins and ends.
         action, subject: (I,) indices into the name tuples.
+        rigs: the V cameras of each of the G rigs.
+        done: what was done to the takes, by the names of `posebook.data.done.PLAIN`.
     """
 
     X: Tensor
@@ -38,6 +42,7 @@ class Views:
     Y: Tensor | None
     R: Tensor
     t: Tensor
+    up: Tensor
     rig: Tensor
     first: Tensor
     last: Tensor
@@ -46,6 +51,8 @@ class Views:
     subject: Tensor
     subjects: tuple[str, ...]
     focal: float
+    rigs: tuple[tuple[Camera, ...], ...]
+    done: Mapping[str, object]
     _windows: dict[int, Windows] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -99,22 +106,28 @@ class PairBatch:
     v2: Tensor
 
 
-def collect(sequences: Sequence[ViewSequence], device: str | torch.device = "cpu") -> Views:
+def collect(
+    sequences: Sequence[ViewSequence],
+    device: str | torch.device = "cpu",
+    trust: Collection[str] = (),
+) -> Views:
     """Records as one `Views`. Sequences must have the same number of views.
 
+    Args:
+        trust: what `posebook.data.plausible.check` is not to doubt.
+
     Raises:
-        ValueError: that names the sequence if there are none, if the numbers of views differ, or if
-            two cameras of one rig stand in the same place (no depth can come from those).
+        ValueError: that names the sequence if there are none, if the numbers or kinds of views
+            differ, if its joints are not those of Human3.6M, if two cameras of one rig stand in
+            the same place (no depth can come from those), or if the views cannot be those of their
+            cameras.
     """
     if not sequences:
         raise ValueError("no sequences to collect: the split is empty")
-    V = len(sequences[0].cameras)
     for s in sequences:
-        if len(s.cameras) != V:
-            raise ValueError(
-                f"{s.source}: {s.subject}/{s.action} has {len(s.cameras)} views, others have {V}"
-            )
+        _check_alike(s, sequences[0])
     rigs, rig_of = _rigs(sequences)
+    check(sequences, trust)
     lengths = np.array([len(s) for s in sequences])
     starts = np.concatenate([[0], lengths.cumsum()[:-1]])
     actions = tuple(sorted({s.action for s in sequences}))
@@ -127,6 +140,7 @@ def collect(sequences: Sequence[ViewSequence], device: str | torch.device = "cpu
         Y=_camera_frame(sequences, device),
         R=to_tensor(R, device),
         t=to_tensor(t, device),
+        up=to_tensor(np.stack([stack(rig)[0][..., 2] for rig in rigs]), device),
         rig=index(rig_of),
         first=index(starts),
         last=index(starts + lengths - 1),
@@ -135,17 +149,34 @@ def collect(sequences: Sequence[ViewSequence], device: str | torch.device = "cpu
         subject=index([subjects.index(s.subject) for s in sequences]),
         subjects=subjects,
         focal=float(np.mean([c.focal for rig in rigs for c in rig])),
+        rigs=tuple(rigs),
+        done={"views": sequences[0].views},
     )
 
 
+def _check_alike(s: ViewSequence, first: ViewSequence) -> None:
+    where, V = f"{s.source}: {s.subject}/{s.action}", len(first.cameras)
+    if len(s.cameras) != V:
+        raise ValueError(f"{where} has {len(s.cameras)} views, others have {V}")
+    if s.views != first.views:
+        raise ValueError(f"{where} has {s.views} views, others have {first.views} ones")
+    if s.joint_set != "h36m17":
+        raise ValueError(
+            f"{where} has the joints of {s.joint_set}; views hold the 17 of h36m17, in its order: "
+            "map them first"
+        )
+
+
 def _rigs(sequences):
-    rigs, rig_of = [], []
+    """Cameras that are set up alike are one rig, whatever the take or person is called."""
+    rigs, rig_of = {}, []
     for s in sequences:
-        if s.cameras not in rigs:
+        key = rig_key(s.cameras)
+        if key not in rigs:
             _check_baselines(s)
-            rigs.append(s.cameras)
-        rig_of.append(rigs.index(s.cameras))
-    return rigs, np.array(rig_of)
+            rigs[key] = s.cameras
+        rig_of.append(list(rigs).index(key))
+    return list(rigs.values()), np.array(rig_of)
 
 
 def _check_baselines(sequence: ViewSequence) -> None:
@@ -162,7 +193,7 @@ def _check_baselines(sequence: ViewSequence) -> None:
 
 def _rays(sequence: ViewSequence) -> list[np.ndarray]:
     return [
-        fill_missing(c.rays(sequence.joints_2d[:, v].astype(np.float64)), sequence.confidence[:, v])
+        fill_missing(c.rays(sequence.pixels(v)), sequence.confidence[:, v])
         for v, c in enumerate(sequence.cameras)
     ]
 

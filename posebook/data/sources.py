@@ -13,11 +13,36 @@ from posebook.data.records import ImageSet, VideoClip, ViewSequence
 from posebook.data.rendered import clips as embedded_clips
 from posebook.data.rendered.store import SIZES
 from posebook.data.rendered.store import SOURCE as EMBEDDED_VIDEO
-from posebook.data.virtual import add_virtual_views
 
 OFFICIAL_VIEWS = ("human36m", "human36m-gt", "mpi-inf-3dhp")
 OFFICIAL_CLIPS = {"sub-jhmdb": "jhmdb", "penn-action": "penn-action"}  # name: folder
 OFFICIAL_STILLS = "mpii"  # pre-train the base network, whatever the clips
+
+
+def refuse_absent(dataset: str, stills: bool = False) -> None:
+    """Nothing where all that a data set needs is installed.
+
+    Args:
+        stills: pictures of single people are wanted too.
+
+    Raises:
+        FileNotFoundError: with the remedy, where a folder is missing; at once, whereas the clips
+            of a data set take minutes to read.
+    """
+    if dataset in OFFICIAL_VIEWS:
+        data_folder(dataset.removesuffix("-gt"))
+    if dataset in OFFICIAL_CLIPS:
+        data_folder(OFFICIAL_CLIPS[dataset])
+        if stills:
+            data_folder(OFFICIAL_STILLS)
+
+
+def trusted(dataset: str) -> tuple[str, ...]:
+    """What `posebook.data.pairs.collect` need not doubt of a data set's views.
+
+    The reader of an official one knows the order of its joints.
+    """
+    return () if dataset == EMBEDDED_VIEWS else ("order",)
 
 
 def load_views(
@@ -25,25 +50,19 @@ def load_views(
     size: ViewsSize,
     split: str = "subjects",
     noise: str = "full",
-    views: str = "real",
 ) -> tuple[list[ViewSequence], list[ViewSequence]]:
     """Training and test sequences of a data set of synchronised views.
 
     Args:
         dataset: "embedded-views", of this `size`, `split` and `noise`; "human36m" (detected 2D),
-            "human36m-gt" or "mpi-inf-3dhp".
-        views: as in `posebook.lifting.rows.Variant`.
+            "human36m-gt" or "mpi-inf-3dhp", which have their own.
 
     Raises:
         FileNotFoundError, ValueError: with the remedy if files are missing or wrong.
     """
     if dataset == EMBEDDED_VIEWS:
-        train, test = make_views(size, split, noise)
-    else:
-        train, test = _official_views(dataset)
-    if views != "real":
-        train = [add_virtual_views(s, from_truth=views == "virtual") for s in train]
-    return train, test
+        return make_views(size, split, noise)
+    return _official_views(dataset)
 
 
 def _official_views(dataset: str) -> tuple[list[ViewSequence], list[ViewSequence]]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from types import ModuleType
 
+from posebook.data import sources
+from posebook.data.done import only_embedded
 from posebook.factorization import rows as factorization
 from posebook.lifting import rows as lifting
 from posebook.results.records import PROFILES
@@ -30,7 +32,9 @@ BASE_OF = {
     ("stills", "regression"): "table-2.4/res50-regression",
     ("stills", "integral"): "table-2.4/res50-integral",
 }
-DICTIONARY_OF = "table-4.1/baseline-cf"  # it learns the dictionary that others of its seed find
+# They learn the dictionary that others of their seed find: on single pictures, on pairs of views.
+DICTIONARY_OF = "table-4.1/baseline-cf"
+CONSISTENT_DICTIONARY_OF = "beyond-4/consistent"
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ class Row:
     def first(self, seed: int) -> tuple[str, int] | None:
         """The row and seed that must come first: it makes what others then find, or None."""
         if self.chapter == "factorization":
-            return None if self.name == DICTIONARY_OF else (DICTIONARY_OF, seed)
+            on_pairs = factorization.VARIANTS[self.variant].consistent_dictionary
+            made_by = CONSISTENT_DICTIONARY_OF if on_pairs else DICTIONARY_OF
+            return None if self.name == made_by else (made_by, seed)
         if self.chapter == "video" and self.experiment != "base-network":
             variant = video.VARIANTS[self.variant]
             made_by = BASE_OF[variant.pretrained, variant.loss]
@@ -128,8 +134,8 @@ ALSO_SHOWN = {
 
 
 def rows(dataset: str = "") -> dict[str, Row]:
-    """All rows by name, in the order in which they are run; those of an official data set's
-    chapters.
+    """All rows by name, in the order in which they are run; those that an official data set can
+    have.
 
     Raises:
         ValueError: for an unknown data set.
@@ -146,18 +152,36 @@ def rows(dataset: str = "") -> dict[str, Row]:
         for chapter, module in chapters.items()
         for experiment, variants in module.EXPERIMENTS.items()
         for variant in variants
+        if _fits(chapter, module.VARIANTS[variant], dataset or module.DATASETS[0])
     ]
     return {row.name: row for row in found}
+
+
+def _fits(chapter: str, variant: object, dataset: str) -> bool:
+    """Whether a data set can be as a row wants it: what is generated has options of its own."""
+    return chapter == "video" or dataset == sources.EMBEDDED_VIEWS or not only_embedded(variant)
 
 
 def find(name: str) -> Row:
     """The row called "experiment/variant". Raises ValueError that says which names are near."""
     known = rows()
     if name not in known:
+        mine = [row for row in known if row.partition("/")[0] in (name, f"table-{name}")]
         near = get_close_matches(name, known, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`python -m posebook list` has all"
+        if mine:
+            hint = f"`python -m posebook results {name}` runs all of its rows, such as {mine[0]}"
+        elif near:
+            hint = f"did you mean {' or '.join(near)}?"
+        else:
+            hint = "`python -m posebook list` has all"
         raise ValueError(f"there is no row {name}; {hint}")
     return known[name]
+
+
+def refuse_absent(row: Row, dataset: str) -> None:
+    """Raise FileNotFoundError with the remedy where a row's official data is not installed."""
+    variant = CHAPTERS[row.chapter].VARIANTS[row.variant]
+    sources.refuse_absent(dataset, stills=getattr(variant, "pretrained", "") == "stills")
 
 
 def select(names: list[str], dataset: str = "") -> tuple[dict[str, Row], dict[str, Drawn]]:
@@ -182,6 +206,9 @@ def select(names: list[str], dataset: str = "") -> tuple[dict[str, Row], dict[st
             row for row in known for want in wanted if row == want or row.startswith(f"{want}/")
         ]
         mine += [d.name for d in drawn.values() for want in wanted if want in d.experiments]
+        if not mine and dataset and (chapter := _chapter_of(name)):
+            there = ", ".join(CHAPTERS[chapter].DATASETS)
+            raise ValueError(f"{name} is not run on {dataset}; its chapter's data sets are {there}")
         if not mine:
             every = sorted({*experiments, *ALSO_SHOWN, *DRAWN})
             near = get_close_matches(name, [*every, *known], n=3, cutoff=0.4)
@@ -192,6 +219,11 @@ def select(names: list[str], dataset: str = "") -> tuple[dict[str, Row], dict[st
     for found in pictures.values():
         chosen.update(dict.fromkeys(row for row in found.rows if row in known))
     return {name: known[name] for name in known if name in chosen}, pictures
+
+
+def _chapter_of(name: str) -> str:
+    """The chapter of a row or an experiment with rows of its own; "" for what is neither."""
+    return next((r.chapter for r in rows().values() if name in (r.name, r.experiment)), "")
 
 
 def settings(chapter: str, profile: str, variant: str, dataset: str = "") -> tuple:
@@ -231,5 +263,5 @@ def command(names: list[str], profile: str) -> str:
 
 __all__ = [
     "ALSO_SHOWN", "CHAPTERS", "DRAWN", "NOTEBOOKS", "PROFILES", "Drawn", "Row", "command", "find",
-    "rows", "select", "settings",
+    "refuse_absent", "rows", "select", "settings",
 ]  # fmt: skip

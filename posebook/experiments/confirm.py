@@ -33,6 +33,7 @@ from posebook.results.checks import (
 )
 from posebook.results.provenance import code_digest, commit
 from posebook.results.records import read_result, write
+from posebook.storage import refuse_unwritable
 
 # Relative, at the first step of a stage; it grows from step to step. AVX2 and AVX-512 differ by at
 # most 7e-6, another rotation formula by 1e-3 at the twentieth step of the most sensitive rows; the
@@ -186,6 +187,7 @@ def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: boo
     if write_traces and commit().endswith("+"):
         raise ValueError("the code has been edited since the last commit; commit it first")
     folder, checks, moved = results_folder() / profile, {}, []
+    refuse_unwritable(folder, "set POSEBOOK_RESULTS to a copy of your own")
     records = {run: read_result(path) for run, path in wanted.items()}
     if write_traces:
         mine = code_digest()

@@ -18,6 +18,7 @@ from posebook import factorization, lifting, results, video
 from posebook.data.pairs import collect
 from posebook.data.sources import EMBEDDED_VIDEO, EMBEDDED_VIEWS, load_views
 from posebook.experiments.catalogue import DRAWN, command, find, settings
+from posebook.experiments.run import check_device
 from posebook.paths import runs_folder
 from posebook.training.checkpoint import load as load_checkpoint
 from posebook.video.frames import Frames, fingerprint
@@ -42,11 +43,17 @@ def draw(name: str, profile: str, folder: Path, **options) -> Iterator[Path]:
         options: of `runtime`, see there.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name or device.
         FileNotFoundError: with the command, where a row that must have been run has left nothing.
     """
     if name not in DRAWN:
         raise ValueError(f"nothing is drawn as {name}; there are {', '.join(DRAWN)}")
+    for row in DRAWN[name].rows:  # before the work
+        if row in COUNTED and row not in TAKEN_APART:
+            continue  # counted where it was run
+        kept = "predictions.npz" if find(row).chapter == "video" else "training.pt"
+        left_by(row, profile, 0, kept)
+    check_device(options.get("device", "cpu"))
     for record in _MAKERS[name](profile, **options):
         yield results.write_result(folder, record)
 

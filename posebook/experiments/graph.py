@@ -3,16 +3,15 @@
 import subprocess
 import sys
 
-from filelock import FileLock, Timeout
-
 from posebook.experiments import catalogue
-from posebook.paths import CLONE, folder_of, runs_folder
+from posebook.paths import CLONE, folder_of, results_folder, runs_folder
+from posebook.storage import exclusive, refuse_unwritable
 
 
 def walk(
     names: list[str],
     profile: str,
-    seeds: int = 3,
+    seeds: int = 5,
     jobs: int = 2,
     dataset: str = "",
     again: bool = False,
@@ -21,33 +20,37 @@ def walk(
 
     Args:
         again: also what is finished. Everything is refused before anything is trained: ValueError
-            for names, seeds and jobs, RuntimeError while another walk holds the folder of runs.
+            for names, seeds and jobs, RuntimeError while another walk holds the folder of runs,
+            OSError for data that is not there and folders that may not be written.
     """
     if seeds < 1 or jobs < 1:
         raise ValueError(f"seeds and jobs must be at least 1, got {seeds} and {jobs}")
     chosen, _ = catalogue.select(names, dataset)
-    runs_folder().mkdir(parents=True, exist_ok=True)
+    for row in chosen.values():
+        catalogue.refuse_absent(row, dataset)
+    refuse_unwritable(results_folder(), "set POSEBOOK_RESULTS to a folder of your own")
     config = [f"profile={profile}", f"seeds={seeds}"]
     config += [f"only={','.join(names)}"] * bool(names) + [f"dataset={dataset}"] * bool(dataset)
     options = ["--cores", str(jobs), "--rerun-incomplete", "--show-failed-logs", "--keep-going"]
-    try:
-        # The system lets go of this lock when a run is killed; Snakemake's own stays behind.
-        with FileLock(runs_folder() / ".lock", timeout=0):
-            snakemake("--unlock", "--config", *config)
-            if again:  # else a run would find its checkpoint and have nothing to do
-                options.append("--forceall")
-                for row in chosen.values():
-                    _forget(profile, row, dataset)
-            return snakemake(*options, "--config", *config)
-    except Timeout:
-        raise RuntimeError(
-            f"another process is computing results in {runs_folder()}; wait for it"
-        ) from None
+    # The system lets go of this lock when a run is killed; Snakemake's own stays behind.
+    with exclusive(runs_folder()):
+        snakemake("--unlock", "--config", *config)
+        if again:  # else a run would find its checkpoint and have nothing to do
+            options.append("--forceall")
+            for row in chosen.values():
+                _forget(profile, row, dataset)
+        return snakemake(*options, "--config", *config)
 
 
 def snakemake(*arguments: str) -> int:
-    """Run Snakemake on the clone's Snakefile; returns its exit status."""
-    return subprocess.run([sys.executable, "-m", "snakemake", *arguments], cwd=CLONE).returncode
+    """Run Snakemake on the clone's Snakefile; returns its exit status.
+
+    What it keeps for itself lies in the clone, or with the runs where these lie elsewhere: there a
+    clone need not be writable, and two people on one do not undo each other's locks.
+    """
+    elsewhere = ["--directory", str(runs_folder())] if runs_folder() != CLONE / "runs" else []
+    command = [sys.executable, "-m", "snakemake", *elsewhere, *arguments]
+    return subprocess.run(command, cwd=CLONE).returncode
 
 
 def _forget(profile: str, row: catalogue.Row, dataset: str) -> None:

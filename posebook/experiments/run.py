@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from posebook import factorization, lifting, video
@@ -30,17 +31,31 @@ def run(
             there; a second process in it is refused.
 
     Raises:
-        ValueError: for an unknown name or a negative seed, before anything is trained.
+        ValueError, OSError, RuntimeError: for an unknown name or device, a negative seed, data that
+            is not there and a folder of somebody else or another run's: before anything is trained.
     """
     found = catalogue.find(row)
     if seed < 0:
         raise ValueError(f"seeds are 0, 1, 2, ..., not {seed}")
     catalogue.settings(found.chapter, profile, found.variant, dataset)
     dataset = dataset or catalogue.CHAPTERS[found.chapter].DATASETS[0]
+    catalogue.refuse_absent(found, dataset)
+    check_device(device)
     folder = run_folder(row, profile, seed, dataset) if keep else None
     with exclusive(folder):
         outcome = outcome_of(found, profile, seed, dataset, device, folder, keep=keep)
     return outcome.networks, record_of(found, profile, seed, dataset, device, outcome)
+
+
+def check_device(device: str) -> None:
+    """Raise ValueError where torch has no such device."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter from a torch without CUDA
+        raise ValueError(
+            f"there is no device {device!r} on this machine; take cpu, or cuda where there is an "
+            "NVIDIA card with its driver"
+        ) from error
 
 
 def run_folder(row: str, profile: str, seed: int, dataset: str) -> Path:

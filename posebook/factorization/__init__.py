@@ -10,6 +10,7 @@ from posebook.factorization import (
     measures,
     mirror,
     network,
+    pairs,
     pictures,
     prepare,
     rows,
@@ -19,5 +20,5 @@ from posebook.factorization import (
 
 __all__ = [
     "canonicalizer", "dictionary", "evaluate", "examples", "learn_dictionary", "losses",
-    "measures", "mirror", "network", "pictures", "prepare", "rows", "run", "train",
+    "measures", "mirror", "network", "pairs", "pictures", "prepare", "rows", "run", "train",
 ]  # fmt: skip

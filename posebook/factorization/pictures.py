@@ -4,7 +4,8 @@ Section 4.7.2 subtracts the pelvis and divides by the mean distance of the other
 Intrinsics enter through the rays only, that is by one factor a camera, which the scale removes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -30,6 +31,7 @@ class Pictures:
             into the axes of X.
         heading: (I, V, 3, 3) true axes of the pelvis (rows left, up, front) in the axes of X, or
             None.
+        done: what was done to the takes, by the names of `posebook.data.done.PLAIN`.
     """
 
     X: Tensor
@@ -37,6 +39,7 @@ class Pictures:
     Y: Tensor | None
     turn: Tensor
     heading: Tensor | None
+    done: Mapping[str, object] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.X)
@@ -119,7 +122,8 @@ def prepare(views: Views, recentre: str = "shift", projection: str = "perspectiv
     X, _ = normalize(X, found)
     if Y is not None:
         Y = Y - Y[..., H36M.root : H36M.root + 1, :]
-    return Pictures(X, found, Y, turn, None if Y is None else pelvis_axes(Y))
+    done = {**views.done, "recentre": recentre, "projection": projection}
+    return Pictures(X, found, Y, turn, None if Y is None else pelvis_axes(Y), done)
 
 
 def pelvis_axes(Y: Tensor) -> Tensor:

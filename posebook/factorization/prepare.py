@@ -1,7 +1,13 @@
 """What a row of chapter 4 starts from: normalised pictures of its data, an untrained network."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from posebook.data.done import check_done, generated, refuse_generated
 from posebook.data.pairs import collect
-from posebook.data.sources import EMBEDDED_VIEWS, load_views
+from posebook.data.records import ViewSequence
+from posebook.data.sources import EMBEDDED_VIEWS, load_views, trusted
+from posebook.data.virtual import with_views
 from posebook.factorization.dictionary import Dictionary
 from posebook.factorization.network import FactorizationNetwork
 from posebook.factorization.pictures import Pictures, prepare
@@ -18,15 +24,45 @@ def load(
     Raises:
         ValueError: where the variant needs two views of an instant and the data has one.
     """
-    parts = load_views(dataset, profile.size, noise=variant.noise, views=variant.views)
-    train, test = (collect(part, device) for part in parts)
-    if train.views < 2 and variant.consistency != "none":
+    trust = trusted(dataset)
+    if dataset != EMBEDDED_VIEWS:
+        refuse_generated(variant, dataset)
+    train, test = load_views(dataset, profile.size, noise=variant.noise)
+    pictures = _prepare(train, variant, device, trust)
+    pictures = replace(pictures, done={**pictures.done, **generated(variant)})
+    test = collect(test, device, trust)
+    actions = tuple(test.actions[a] for a in test.action.tolist())
+    return pictures, prepare(test, variant.recentre, variant.projection), actions
+
+
+def prepare_takes(takes: Sequence[ViewSequence], variant: Variant, device="cpu") -> Pictures:
+    """Takes of your own as a row trains on them: with its virtual views, centred its way.
+
+    Raises:
+        ValueError: for a row that wants what only embedded takes can have (their noise), and for
+            takes that lack what it is made from.
+    """
+    refuse_generated(variant, "takes of your own")
+    return _prepare(takes, variant, device)
+
+
+def _prepare(takes: Sequence[ViewSequence], variant: Variant, device, trust=()) -> Pictures:
+    views = collect(with_views(takes, variant.views), device, trust)
+    if views.views < 2 and variant.consistency != "none":
         raise ValueError(
             "the consistent factorization loss (eq. 4.4) needs two views of an instant, the data "
-            f"has {train.views}"
+            f"has {views.views}"
         )
-    actions = tuple(test.actions[a] for a in test.action.tolist())
-    return *(prepare(v, variant.recentre, variant.projection) for v in (train, test)), actions
+    return prepare(views, variant.recentre, variant.projection)
+
+
+def check_prepared(pictures: Pictures, variant: Variant) -> None:
+    """Raise a ValueError if pictures are not as a row wants them: its options have no effect."""
+    check_done(
+        pictures.done, variant, ("views", "noise", "recentre", "projection"),
+        "make them with posebook.factorization.prepare.prepare_takes(takes, variant), embedded "
+        "ones with `load`",
+    )  # fmt: skip
 
 
 def data_key(profile: Profile, variant: Variant) -> tuple:

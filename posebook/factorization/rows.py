@@ -21,6 +21,9 @@ class Variant:
         levels: 0 for the profile's.
         pretrained: the dictionary is first learned by equation 4.7, with `camera` as its head, from
             the best of so many random `starts`.
+        consistent_dictionary: equation 4.4 has a say in that already, on pairs of views.
+        reflected: of half of all pairs the second view is shown in the mirror, left for right
+            (see `posebook.factorization.pairs`); where a loss of consistency looks at pairs.
         imitation: the network then begins by imitating the encoder that learned it.
         viewpoint: what the network's second head gives, "omega" or two "columns" of the rotation.
         consistency: "none", "literal" (eq. 4.4) or "scale-free"; lam: lambda of equation 4.8.
@@ -35,6 +38,8 @@ class Variant:
     levels: int = 0
     pretrained: bool = True
     starts: int = 4
+    consistent_dictionary: bool = False
+    reflected: bool = False
     camera: str = "svd"
     imitation: bool = True
     viewpoint: str = "columns"
@@ -52,6 +57,7 @@ _OURS = Variant()
 _UNTRAINED = Variant(pretrained=False, imitation=False)
 _DIRECT = replace(_UNTRAINED, dictionary="none")
 _SINGLE = Variant(dictionary="single")
+_CONSISTENT = Variant(consistent_dictionary=True, reflected=True)
 _LITERAL = Variant(camera="linear", imitation=False, viewpoint="omega")
 VARIANTS: dict[str, Variant] = {
     # Table 4.1
@@ -80,6 +86,11 @@ VARIANTS: dict[str, Variant] = {
     # A dictionary from the first start, good or bad
     "cf-one-start": Variant(starts=1),
     "hd-one-start": Variant(consistency="none", starts=1),
+    # Consistency from the first step of the dictionary on, and the person in the mirror
+    "consistent": _CONSISTENT,
+    "consistent-hd": replace(_CONSISTENT, consistency="none"),
+    "consistent-unreflected": replace(_CONSISTENT, reflected=False),
+    "reflected-cf": Variant(reflected=True),
     # What else we add
     "cf-direct": _DIRECT,
     "cf-untrained": _UNTRAINED,
@@ -111,6 +122,7 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
         "exact-joints", "levels-6", "levels-12", "code-25", "cf-untrained", "lambda-0.3",
         "lambda-3",
     ),
+    "beyond-4": ("consistent", "consistent-hd", "consistent-unreflected", "reflected-cf"),
 }  # fmt: skip
 
 ONE_SEED = ("literal-4.7", "ablation-4.7")  # no claim of the thesis rests on these

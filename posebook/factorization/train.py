@@ -2,7 +2,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -13,7 +13,9 @@ from posebook.factorization import losses
 from posebook.factorization.canonicalizer import Canonicalizer
 from posebook.factorization.dictionary import EncoderDecoder
 from posebook.factorization.network import FactorizationNetwork
+from posebook.factorization.pairs import Pair, gather, reflect_half
 from posebook.factorization.pictures import Pictures, body_size
+from posebook.factorization.prepare import check_prepared
 from posebook.factorization.rows import Profile, Variant
 from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of
@@ -29,23 +31,6 @@ IMITATION = 0.1  # of the training steps
 CRITIC_UNIT = 0.45  # metres; about one unit of normalised poses, since the critic reads metres
 
 
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """B pairs of pictures of one instant: X1, X2 (B, P, 2), found1, found2 (B, P)."""
-
-    X1: Tensor
-    X2: Tensor
-    found1: Tensor
-    found2: Tensor
-
-
-def gather(pictures: Pictures, instant: Tensor, v1: Tensor, v2: Tensor) -> Pair:
-    """The pairs (instant, v1, v2), each (B,)."""
-    row1, row2 = instant * pictures.views + v1, instant * pictures.views + v2
-    X, found = pictures.X.flatten(0, 1), pictures.found.flatten(0, 1)
-    return Pair(*(table.index_select(0, row) for table in (X, found) for row in (row1, row2)))
-
-
 def pair_loss(
     model: FactorizationNetwork, b: Pair, variant: Variant
 ) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor, Tensor]]:
@@ -58,7 +43,7 @@ def pair_loss(
     reproj = losses.reprojection(Y1, Y2, R1, R2, b.X1, b.X2, b.found1, b.found2)
     if variant.consistency == "none":
         return reproj, {}, (Y_hat, R)
-    cf = losses.consistency(Y1, Y2, variant.consistency == "scale-free")
+    cf = losses.consistency(Y1, b.same_body(Y2), variant.consistency == "scale-free")
     logs = {"reprojection": reproj, "consistency": cf}
     return losses.total(reproj, cf, variant.lam), logs, (Y_hat, R)
 
@@ -95,14 +80,19 @@ def train(
         folder: where checkpoints go, and from where a killed run is resumed; None for none.
         validate: numbers to log now and then in evaluation mode.
         clock: counts seconds.
+
+    Raises:
+        ValueError: for pictures that were not prepared as the variant says.
     """
+    check_prepared(pictures, variant)
     order = EpochOrder(len(pictures), profile.batch, seed, pictures.X.device)
     adversary = _adversary(pictures, profile) if variant.adversarial else None
     canonicalizer = Canonicalizer(profile, model.dictionary) if variant.canonical else None
 
     def batch(step: int) -> Pair:
         instant = order.batch(step)
-        return gather(pictures, instant, *draw_views(pictures, len(instant), draw(seed, step)))
+        pair = gather(pictures, instant, *draw_views(pictures, len(instant), draw(seed, step)))
+        return reflect_half(pair, draw(seed + 17, step)) if variant.reflected else pair
 
     def criticise(step: int) -> dict[str, Tensor]:
         with torch.no_grad():
@@ -122,7 +112,7 @@ def train(
 
     whole = _with(model, canonicalizer).to(pictures.X.device)
     kept = folder and Checkpoint(
-        folder / "training.pt", signature(pictures, profile, variant, seed)
+        folder / "training.pt", signature(whole, teacher, pictures, profile, variant, seed)
     )
     return fit(
         whole, loss, Schedule(profile.steps, profile.learning_rate, profile.schedule, 1.0),
@@ -132,11 +122,19 @@ def train(
     )  # fmt: skip
 
 
-def signature(pictures: Pictures, profile: Profile, variant: Variant, seed: int) -> str:
-    """A name for everything that a training depends on; checkpoints of another are refused."""
+def signature(
+    model: torch.nn.Module, teacher: EncoderDecoder | None, pictures: Pictures, profile: Profile,
+    variant: Variant, seed: int,
+) -> str:  # fmt: skip
+    """A name for everything that a training depends on; checkpoints of another are refused.
+
+    Args:
+        model: before its first step; teacher: as in `train`.
+    """
     return key_of(
         data=data_digest(pictures.arrays()), variant=asdict(variant), profile=asdict(profile),
-        seed=seed, code=code_digest(),
+        seed=seed, start=data_digest(model.state_dict()),
+        teacher=teacher and data_digest(teacher.state_dict()), code=code_digest(),
     )  # fmt: skip
 
 

@@ -6,6 +6,8 @@ them. Cameras follow `posebook.geometry.camera`: X_cam = R (X_world - center). C
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import cv2
 import numpy as np
 from scipy.optimize import least_squares
@@ -18,6 +20,10 @@ _FOCAL = 1000.0
 # most three quarters of their joints over. Unrelated points agree in some three of a hundred.
 _FLAT_SHARE = 0.9
 _AGREE_SHARE = 0.15
+# A triangulation is none where rays are parallel (sine of 0.1 degrees; a pixel moves the crossing
+# by half its distance) or where it lies this far from a ray.
+_PARALLEL = np.sin(np.deg2rad(0.1))
+_FAR_BESIDE = 1.0
 
 
 def triangulate(
@@ -58,6 +64,33 @@ def triangulate(
     return np.linalg.solve(normal, right[..., None])[..., 0]
 
 
+def collapsed(
+    points: np.ndarray, world: np.ndarray, R: np.ndarray, center: np.ndarray, used: np.ndarray
+) -> np.ndarray:
+    """Which triangulated points (...,) are none: their rays do not tell where the joint is.
+
+    The rays are parallel to a tenth of a degree, the point lies behind a camera that saw it, or is
+    seen by one more than 45 degrees beside its ray.
+
+    Args:
+        points: (..., V, 2) rays. world: (..., 3) what `triangulate` made of them.
+        used: (..., V) bool, the views that it was made from.
+    """
+    local = np.einsum("vij,...vj->...vi", R, world[..., None, :] - center)
+    depth = local[..., 2]
+    with np.errstate(all="ignore"):
+        missed = np.linalg.norm(local[..., :2] / depth[..., None] - points, axis=-1)
+    bad = (used & ~((depth > 0) & (missed < _FAR_BESIDE))).any(-1)
+    towards = np.concatenate([points, np.ones_like(points[..., :1])], axis=-1)
+    towards = np.einsum("vji,...vj->...vi", R, towards)
+    towards /= np.linalg.norm(towards, axis=-1, keepdims=True)
+    apart = np.zeros(bad.shape)
+    for a, b in combinations(range(len(R)), 2):
+        sine = np.linalg.norm(np.cross(towards[..., a, :], towards[..., b, :]), axis=-1)
+        apart = np.maximum(apart, np.where(used[..., a] & used[..., b], sine, 0))
+    return bad | (apart < _PARALLEL)
+
+
 def estimate_relative_pose(
     rays1: np.ndarray,
     rays2: np.ndarray,
@@ -86,7 +119,8 @@ def estimate_relative_pose(
 
     Raises:
         ValueError: fewer than 8 points, no baseline, points that do not correspond, or points
-            from which no baseline can be told: all in one plane, or seen from one place.
+            from which no baseline can be told: all in one plane, or seen from one place. Or the
+            refinement does not settle.
     """
     rays1, rays2 = _checked_pairs(rays1, rays2, baseline, threshold)
     pixels1, pixels2 = rays1 * _FOCAL, rays2 * _FOCAL
@@ -163,6 +197,12 @@ def _refined(R, s, rays1, rays2, threshold) -> tuple[np.ndarray, np.ndarray]:
 
     # Cauchy's loss, because a wrongly detected joint should hardly pull at all.
     found = least_squares(distances, np.zeros(6), loss="cauchy", f_scale=threshold)
+    if not found.success:
+        raise ValueError(
+            f"estimate_relative_pose: the refinement has not settled after {found.nfev} steps "
+            f"(slope {found.optimality:.1g}); check that both sets list the same joints, or take "
+            "refine=False"
+        )
     return pose(found.x)
 
 

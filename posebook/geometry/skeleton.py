@@ -116,7 +116,87 @@ MPII = JointSet(
     ),
 )  # fmt: skip
 
-JOINT_SETS = {s.name: s for s in (H36M, JHMDB, PENN, MPII)}
+# ---------------------------------------------------------------- what detectors give
+
+_LIMBS = {
+    "Eye": "Nose", "EyeInner": "Nose", "EyeOuter": "Eye", "Ear": "Eye", "Mouth": "Nose",
+    "Elbow": "Shoulder", "Wrist": "Elbow", "Pinky": "Wrist", "Index": "Wrist", "Thumb": "Wrist",
+    "Knee": "Hip", "Ankle": "Knee", "Heel": "Ankle", "BigToe": "Ankle", "SmallToe": "Ankle",
+    "FootIndex": "Ankle",
+}  # fmt: skip
+_PARENTS = {
+    side + limb: parent if parent == "Nose" else side + parent
+    for limb, parent in _LIMBS.items() for side in "LR"
+}  # fmt: skip
+_HANGS = {"LShoulder": "Nose", "RShoulder": "Nose", "LHip": "LShoulder", "RHip": "RShoulder"}
+
+
+def _detected(name: str, names: tuple[str, ...], trunk: dict[str, str]) -> JointSet:
+    """A detector's set, whose limbs hang on each other and on `trunk`."""
+    parents = _PARENTS | trunk
+    return JointSet(name, names, tuple(parents.get(joint, "") for joint in names))
+
+
+COCO = _detected(
+    "coco17",
+    (
+        "Nose", "LEye", "REye", "LEar", "REar", "LShoulder", "RShoulder", "LElbow", "RElbow",
+        "LWrist", "RWrist", "LHip", "RHip", "LKnee", "RKnee", "LAnkle", "RAnkle",
+    ),
+    _HANGS,
+)  # fmt: skip
+
+# OpenPose's. Its neck is the middle of the shoulders.
+BODY_25 = _detected(
+    "body25",
+    (
+        "Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist", "MidHip",
+        "RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "REye", "LEye", "REar", "LEar",
+        "LBigToe", "LSmallToe", "LHeel", "RBigToe", "RSmallToe", "RHeel",
+    ),
+    {
+        "Neck": "MidHip", "Nose": "Neck", "LShoulder": "Neck", "RShoulder": "Neck",
+        "LHip": "MidHip", "RHip": "MidHip",
+    },
+)  # fmt: skip
+
+# OpenPose's experimental model: COCO's joints, the skull's base and top, and feet.
+BODY_25B = _detected(
+    "body25b",
+    (
+        *COCO.names, "UpperNeck", "HeadTop",
+        "LBigToe", "LSmallToe", "LHeel", "RBigToe", "RSmallToe", "RHeel",
+    ),
+    _HANGS | {"UpperNeck": "Nose", "HeadTop": "UpperNeck"},
+)  # fmt: skip
+
+# AlphaPose's and RTMPose's body with feet. Its head is the top of the head.
+HALPE = _detected(
+    "halpe26",
+    (
+        *COCO.names, "Head", "Neck", "Hip",
+        "LBigToe", "RBigToe", "LSmallToe", "RSmallToe", "LHeel", "RHeel",
+    ),
+    {
+        "Neck": "Hip", "Nose": "Neck", "Head": "Nose", "LShoulder": "Neck", "RShoulder": "Neck",
+        "LHip": "Hip", "RHip": "Hip",
+    },
+)  # fmt: skip
+
+MEDIAPIPE = _detected(
+    "mediapipe33",
+    (
+        "Nose", "LEyeInner", "LEye", "LEyeOuter", "REyeInner", "REye", "REyeOuter", "LEar", "REar",
+        "LMouth", "RMouth", "LShoulder", "RShoulder", "LElbow", "RElbow", "LWrist", "RWrist",
+        "LPinky", "RPinky", "LIndex", "RIndex", "LThumb", "RThumb", "LHip", "RHip", "LKnee",
+        "RKnee", "LAnkle", "RAnkle", "LHeel", "RHeel", "LFootIndex", "RFootIndex",
+    ),
+    _HANGS,
+)  # fmt: skip
+
+JOINT_SETS = {
+    s.name: s for s in (H36M, JHMDB, PENN, MPII, COCO, BODY_25, BODY_25B, HALPE, MEDIAPIPE)
+}
 # The 14 joints over which MPI-INF-3DHP's official PCK and AUC are taken: all but the root, the
 # spine and the face, whose definitions differ between data sets.
 PCK3D_JOINTS = H36M.index(

@@ -1,6 +1,7 @@
 """Chapter 3: from 2D joints to 3D with several calibrated views and without a 3D label."""
 
 from posebook.lifting import (
+    consensus,
     evaluate,
     examples,
     implicit,
@@ -9,11 +10,13 @@ from posebook.lifting import (
     prepare,
     rows,
     run,
+    samples,
+    student,
     temporal,
     train,
 )
 
 __all__ = [
-    "evaluate", "examples", "implicit", "losses", "network", "prepare", "rows", "run", "temporal",
-    "train",
+    "consensus", "evaluate", "examples", "implicit", "losses", "network", "prepare", "rows", "run",
+    "samples", "student", "temporal", "train",
 ]  # fmt: skip

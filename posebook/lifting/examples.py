@@ -17,7 +17,16 @@ def choose(sequences: list[ViewSequence], hidden: int = 4, far: int = 2) -> dict
 
     "ordinary": first frame and view of the first walk. "hidden": the instants and views with most
     self-occluded joints. "far": those in which the root is furthest from the camera.
+
+    Raises:
+        ValueError: that names a sequence without `joints_3d` or `occluded`, or if there is no walk.
     """
+    for s in sequences:
+        if s.joints_3d is None or s.occluded is None:
+            field = "joints_3d" if s.joints_3d is None else "occluded"
+            raise ValueError(f"{s.source}: {s.subject}/{s.action} has no {field} to choose by")
+    if all(s.action != "walk" for s in sequences):
+        raise ValueError("none of the sequences is of the action 'walk', whose start is an example")
     walk = next(i for i, s in enumerate(sequences) if s.action == "walk")
     depth = lambda s: np.stack([c.to_camera(s.joints_3d[:, 0])[:, 2] for c in s.cameras], 1)  # noqa: E731
     return {
@@ -78,3 +87,18 @@ def _example(kind: str, sequence: ViewSequence, frame: int, view: int) -> dict:
         "joints_2d": np.round(sequence.joints_2d[frame, view], 1),
         "confidence": np.round(sequence.confidence[frame, view], 2),
     }
+
+
+def as_large_as(pose: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float]:
+    """A pose (J, 3) in a camera's frame, scaled until its picture is as large as that of `truth`.
+
+    Seen from far away, so that the picture of a joint is its x and y. A body that is too large
+    stands too far off in the camera's picture, where it looks right; this takes the difference
+    out, and with it what a viewer without perspective could not show.
+
+    Returns:
+        The scaled pose, and how many times too large it was.
+    """
+    mine, theirs = pose[:, :2].ravel(), truth[:, :2].ravel()
+    factor = float((mine @ mine) / (mine @ theirs))
+    return pose / factor, factor

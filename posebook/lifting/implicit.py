@@ -5,13 +5,10 @@ the loss of the body that is lifted from one view is a weighted sum of squared r
 in every view, and so it is least at a triangulation.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from torch import Tensor
 
 from posebook.data.pairs import Views
-from posebook.data.records import ViewSequence
 from posebook.geometry.camera import stack, to_tensor
 from posebook.geometry.multiview import triangulate
 from posebook.lifting.losses import WEIGHTS
@@ -38,19 +35,14 @@ def view_weights(w: np.ndarray, own: int, weight: str = "source", lam: float = 1
     return np.where(mine, w, lam / (V - 1) * chosen)
 
 
-def implicit_labels(
-    views: Views, sequences: Sequence[ViewSequence], weight: str = "source", lam: float = 1.0
-) -> Tensor:
+def implicit_labels(views: Views, weight: str = "source", lam: float = 1.0) -> Tensor:
     """Camera-frame bodies (I, V, J, 3), metres, at which the loss of all pairs is least.
 
-    Args:
-        sequences: the records that `views` was collected from. A joint that fewer than two views
-            see is NaN.
+    A joint that fewer than two views see is NaN.
     """
     labels = np.empty((len(views), views.views, views.X.shape[2], 3))
-    for k, subject in enumerate(views.subjects):
-        mine = (views.subject == k).cpu().numpy()
-        cameras = next(s.cameras for s in sequences if s.subject == subject)
+    for g, cameras in enumerate(views.rigs):
+        mine = (views.rig == g).cpu().numpy()
         X, w = (
             values[mine].transpose(1, 2).double().cpu().numpy() for values in (views.X, views.w)
         )

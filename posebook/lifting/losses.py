@@ -28,34 +28,46 @@ def squared_error(a: Tensor, b: Tensor, w: Tensor | None = None) -> Tensor:
     return error.sum(-1).mean()
 
 
+def distance(a: Tensor, b: Tensor, w: Tensor | None = None) -> Tensor:
+    """Batch mean of sum_i w_i ||a_i - b_i||, which what is far off pulls less, for (B, N, D)."""
+    error = (a - b).norm(dim=-1)
+    if w is not None:
+        error = w * error
+    return error.sum(-1).mean()
+
+
+ERRORS = {"squared": squared_error, "distance": distance}
+
+
 def reprojection(
-    Y1: Tensor, Y2: Tensor, X1: Tensor, X2: Tensor, w1: Tensor, w2: Tensor, rho=project
+    Y1: Tensor, Y2: Tensor, X1: Tensor, X2: Tensor, w1: Tensor, w2: Tensor, rho=project,
+    error=squared_error,
 ) -> Tensor:
     """Equation 3.2: each global pose (B, N, 3), re-projected, against its own view's 2D pose.
 
     Args:
         rho: the projection, one of `PROJECTIONS`.
-    """
-    return squared_error(X1, rho(Y1), w1) + squared_error(X2, rho(Y2), w2)
+        error: one of `ERRORS`; the thesis' are squared.
+    """  # fmt: skip
+    return error(X1, rho(Y1), w1) + error(X2, rho(Y2), w2)
 
 
 def transform_reprojection(
-    Y1, Y2, X1, X2, w1, w2, R12, t12, R21, t21, weight: str = "source", rho=project
+    Y1, Y2, X1, X2, w1, w2, R12, t12, R21, t21, weight: str = "source", rho=project,
+    error=squared_error,
 ) -> Tensor:
     """Equation 3.5: each global pose, carried into the other view, against that view's 2D pose.
 
     Args:
         weight: whose confidence counts. "source" is the printed equation (the view that was
             lifted); "target" the view whose 2D pose is the label; "product" both; "none" neither.
-        rho: as above.
+        rho, error: as above.
 
     Raises:
         ValueError: for another weight.
-    """
+    """  # fmt: skip
     a, b = pair_weights(w1, w2, weight)
-    return squared_error(X2, rho(transform(Y1, R12, t12)), a) + squared_error(
-        X1, rho(transform(Y2, R21, t21)), b
-    )
+    return error(X2, rho(transform(Y1, R12, t12)), a) + error(X1, rho(transform(Y2, R21, t21)), b)
 
 
 def pair_weights(w1: Tensor, w2: Tensor, weight: str) -> tuple[Tensor, Tensor]:
@@ -84,6 +96,8 @@ def total(reproj: Tensor, t_reproj: Tensor, lam: float = 1.0) -> Tensor:
     return reproj + lam * t_reproj
 
 
-def supervised(Y1: Tensor, Y2: Tensor, truth1: Tensor, truth2: Tensor) -> Tensor:
-    """Squared distance of root-relative poses (B, N, 3) to the truth: the bound, not the thesis."""
-    return squared_error(Y1, truth1) + squared_error(Y2, truth2)
+def supervised(
+    Y1: Tensor, Y2: Tensor, truth1: Tensor, truth2: Tensor, error=squared_error
+) -> Tensor:
+    """Error of root-relative poses (B, N, 3) against the truth: the bound, not the thesis."""
+    return error(Y1, truth1) + error(Y2, truth2)

@@ -55,6 +55,8 @@ class LiftingNetwork(nn.Module):
             windows (B, frames, N, 2), whose pose and root belong to the middle frame.
     """
 
+    confidences = False  # it reads points alone
+
     def __init__(
         self,
         joints: int = len(H36M),
@@ -76,9 +78,7 @@ class LiftingNetwork(nn.Module):
             branch = partial(TemporalDilated, inputs, frames=frames, width=width, dropout=dropout)
         self.lifting = branch(3 * joints)
         self.rooting = branch(3 if root == "vector" else 1)
-        start = root_bias if root == "vector" else (math.log(math.expm1(BODY_SIZE)),)
-        with torch.no_grad():
-            self.rooting.head.bias.copy_(torch.tensor(start))
+        root_start(self.rooting.head, root, root_bias)
 
     def lift(self, X: Tensor) -> Tensor:
         """Root-relative poses (B, N, 3), metres, of rays (B, [frames,] N, 2): all a test needs."""
@@ -97,6 +97,15 @@ class LiftingNetwork(nn.Module):
         Y = self.lifting(features).unflatten(1, (self.joints, 3))
         # Root and pose are only determined as a sum, so the pose's own root is taken away.
         return Y - Y[:, ROOT : ROOT + 1]
+
+
+def root_start(
+    head: nn.Linear, root: str, root_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+) -> None:
+    """Let a root branch begin with a person of ordinary size, a "vector" one at `root_bias`."""
+    start = root_bias if root == "vector" else (math.log(math.expm1(BODY_SIZE)),)
+    with torch.no_grad():
+        head.bias.copy_(torch.tensor(start))
 
 
 def root_position(out: Tensor, X: Tensor, size: Tensor, Y: Tensor, root: str) -> Tensor:

@@ -6,10 +6,13 @@ A variant says what makes a row of a table; a profile says how large everything 
 from dataclasses import dataclass, replace
 
 from posebook.data.sources import EMBEDDED_VIEWS, OFFICIAL_VIEWS, ViewsSize
+from posebook.lifting.consensus import Teacher
+from posebook.lifting.samples import Changes
+from posebook.lifting.student import Reading
 
 DATASETS = (EMBEDDED_VIEWS, *OFFICIAL_VIEWS)
 LAMBDA = {"mpi-inf-3dhp": 1.5}  # of equation 3.7; 1 elsewhere (section 3.5)
-ONE_SEED = ()
+ONE_SEED = ("ablation-beyond-3",)  # what is left out, one thing at a time
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,20 @@ class Variant:
     max_norm None leaves the gradient as it is.
 
     Attributes:
-        loss: "reproj" (3.2), "trans-reproj" (3.7), "supervised", or "triangulated" (supervised on
-            triangulated detections).
+        loss: "reproj" (3.2), "trans-reproj" (3.7), "supervised", "triangulated" (supervised on
+            triangulated detections), or "consensus" (on the teacher's bodies).
         views: "real", or 8 virtual cameras more whose 2D poses are the "virtual" projections of the
             true 3D, or of "triangulated" detections.
         cameras: "known" or "recovered" from the detections.
         label_weights: confidences in the triangulation of labels.
         lam: lambda of equation 3.7.
         long_takes: the same number of frames in a third of the takes.
+        teacher: whose bodies take the place of the true ones (beyond chapter 3).
+        student: how the network reads a view; None for the thesis' network.
+        changes: how samples are made new at every step, from the bodies; None for the views as
+            they are.
+        error: "squared" as in the thesis, or "distance".
+        longer: trained for the profile's `long_steps`.
     """
 
     loss: str = "trans-reproj"
@@ -54,15 +63,37 @@ class Variant:
     root_from_labels: bool = False
     projection: str = "clamped"
     max_norm: float | None = 1.0
+    teacher: Teacher | None = None
+    student: Reading | None = None
+    changes: Changes | None = None
+    error: str = "squared"
+    longer: bool = False
 
     def __post_init__(self) -> None:
         if self.root_from_labels and not self.labelled:
             raise ValueError("a root from the labels needs a loss with 3D labels")
+        if self.loss == "consensus" and not self.teacher:
+            raise ValueError("the loss consensus needs a teacher")
 
     @property
     def labelled(self) -> bool:
         """Whether training reads 3D labels, true or triangulated."""
-        return self.loss in ("supervised", "triangulated")
+        return self.loss in ("supervised", "triangulated", "consensus")
+
+    @property
+    def reads_poses(self) -> bool:
+        """Whether training reads poses in space, as labels or to make new samples from."""
+        return self.labelled or self.changes is not None
+
+    @property
+    def labels(self) -> str | Teacher:
+        """The poses in space that go with the views: "true", "triangulated", "weighted" so, or the
+        teacher that finds them."""
+        if self.teacher:
+            return self.teacher
+        if self.loss != "triangulated":
+            return "true"
+        return "weighted" if self.label_weights else "triangulated"
 
     @property
     def relative(self) -> bool:
@@ -71,6 +102,12 @@ class Variant:
 
 
 _TRANS = Variant()
+# Beyond chapter 3: everything on; each row of the ablation leaves one thing out.
+_BEYOND = Variant(
+    loss="consensus", teacher=Teacher(), student=Reading(), changes=Changes(), error="distance",
+    longer=True,
+)  # fmt: skip
+_SHORT = replace(_BEYOND, longer=False)
 VARIANTS: dict[str, Variant] = {
     # Table 3.1
     "reproj": Variant(loss="reproj"),
@@ -126,6 +163,31 @@ VARIANTS: dict[str, Variant] = {
     # Generalisation to unseen actions
     "trans-reproj-unseen-actions": Variant(split="actions"),
     "supervised-unseen-actions": Variant(loss="supervised", split="actions"),
+    # Beyond chapter 3: a teacher of many views, a student of one
+    "consensus": replace(_BEYOND, changes=None, student=Reading(flip=False)),
+    "consensus-augmented": replace(_BEYOND, student=Reading(flip=False)),
+    "consensus-augmented-flip": _BEYOND,
+    # Equation 3.7 keeps its squares: with distances it is far worse on a training person left out.
+    "trans-reproj-augmented-flip": replace(_BEYOND, loss="trans-reproj", error="squared"),
+    "supervised-augmented-flip": replace(_BEYOND, loss="supervised", teacher=None),
+    "trans-reproj-da-long": Variant(views="virtual", longer=True),
+    "supervised-long": Variant(loss="supervised", longer=True),
+    # The points alone, as in the thesis: confidences of another detector mean something else
+    "consensus-augmented-flip-points": replace(_BEYOND, student=Reading(confidences=False)),
+    # One thing left out, trained as long as the rows of chapter 3
+    "everything": _SHORT,
+    "without-confidences": replace(_SHORT, student=Reading(confidences=False)),
+    "without-centring": replace(_SHORT, student=Reading(centred=False)),
+    "without-skip": replace(_SHORT, student=Reading(skip=False)),
+    "with-squared-error": replace(_SHORT, error="squared"),
+    "without-turns": replace(_SHORT, changes=Changes(turn=0.0)),
+    "without-scales": replace(_SHORT, changes=Changes(body=0.0, bone=0.0)),
+    "without-shifts": replace(_SHORT, changes=Changes(aside=0.0, height=0.0)),
+    "without-mirror": replace(
+        _SHORT, changes=Changes(mirror=False), student=Reading(flip=False)
+    ),
+    "without-exchanges": replace(_SHORT, teacher=Teacher(exchanges=False)),
+    "without-weights": replace(_SHORT, teacher=Teacher(weighted=False)),
 }  # fmt: skip
 
 # What is run, in this order. The row `trans-reproj` of table-3.1 is also "ours" of Table 3.2, and
@@ -157,6 +219,17 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
     "confidence-weights": ("weight-target", "weight-product", "weight-none"),
     "no-extrinsics": ("recovered-cameras",),
     "unseen-actions": ("trans-reproj-unseen-actions", "supervised-unseen-actions"),
+    "beyond-3": (
+        "consensus-augmented-flip", "consensus-augmented", "consensus", "supervised-augmented-flip",
+        "trans-reproj-augmented-flip", "consensus-augmented-flip-points", "trans-reproj-da-long",
+        "supervised-long",
+    ),
+    "ablation-beyond-3": (
+        "everything", "without-confidences", "without-centring", "without-skip",
+        "with-squared-error",
+        "without-turns", "without-scales", "without-shifts", "without-mirror",
+        "without-exchanges", "without-weights",
+    ),
 }  # fmt: skip
 
 
@@ -166,6 +239,7 @@ class Profile:
 
     Attributes:
         epochs, pretraining_epochs: where above 0 they set the steps, by the size of the data.
+        long_steps: of rows that train longer; 0 for as many as all others.
     """
 
     size: ViewsSize
@@ -181,11 +255,14 @@ class Profile:
     evaluations: int = 20
     epochs: int = 0
     pretraining_epochs: int = 0
+    long_steps: int = 0
 
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(ViewsSize(1, 12, 1), 32, 0.0, 64, 40, 10, 4e-3, "one-cycle", 9, 32, 2),
-    "laptop": Profile(ViewsSize(32, 27), 128, 0.0, 256, 3500, 300, 4e-3, "one-cycle", 27, 128),
+    "laptop": Profile(
+        ViewsSize(32, 27), 128, 0.0, 256, 3500, 300, 4e-3, "one-cycle", 27, 128, long_steps=10000
+    ),
     # The thesis' sizes: 300 epochs of 225 batches of 1024 instants after 20 epochs of pre-training.
     "gpu": Profile(ViewsSize(48, 64), 1024, 0.25, 1024, 67500, 4500, 1e-3, "thirds", 243, 1000),
     # The same on data of any size, such as the official sets.
@@ -205,6 +282,12 @@ def in_steps(profile: Profile, instants: int) -> Profile:
         profile, steps=profile.epochs * epoch,
         pretraining_steps=profile.pretraining_epochs * epoch,
     )  # fmt: skip
+
+
+def steps_of(profile: Profile, variant: Variant) -> int:
+    """Steps of training of a row."""
+    long = variant.longer and profile.long_steps
+    return profile.long_steps if long else profile.steps
 
 
 def for_dataset(variant: Variant, dataset: str) -> Variant:

@@ -7,7 +7,7 @@ from posebook.data.pairs import Views
 from posebook.data.sources import EMBEDDED_VIEWS
 from posebook.lifting.evaluate import errors, evaluate, evaluate_real, predict
 from posebook.lifting.prepare import build, load
-from posebook.lifting.rows import Profile, Variant, in_steps
+from posebook.lifting.rows import Profile, Variant, in_steps, steps_of
 from posebook.lifting.train import train
 from posebook.metrics.pose3d import mean_bone_length
 from posebook.results.outcome import Outcome
@@ -47,7 +47,7 @@ def run_row(
     curves = train(model, views, profile, variant, seed, folder, validate, clock)
     seconds = clock.seconds
     overall, per_action = evaluate(model, test)
-    steps = profile.steps + profile.pretraining_steps * variant.pretrained
+    steps = steps_of(profile, variant) + profile.pretraining_steps * variant.pretrained
     return Outcome(
         networks=(model,),
         metrics=overall | evaluate_real(model),

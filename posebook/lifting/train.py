@@ -12,8 +12,10 @@ from posebook.data.pairs import PairBatch, Views, draw_views, gather
 from posebook.geometry.camera import Z_MIN, transform
 from posebook.lifting import losses
 from posebook.lifting.network import LiftingNetwork, global_pose
-from posebook.lifting.prepare import inputs
-from posebook.lifting.rows import Profile, Variant
+from posebook.lifting.prepare import check_prepared, inputs, with_confidences
+from posebook.lifting.rows import Profile, Variant, steps_of
+from posebook.lifting.samples import renewed
+from posebook.lifting.student import Student
 from posebook.metrics import pose3d as metrics
 from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of
@@ -28,21 +30,28 @@ ADVERSARIAL_WEIGHT = 3e-3
 
 
 def pair_loss(
-    model: LiftingNetwork, views: Views, b: PairBatch, variant: Variant, pretraining: bool = False
+    model: LiftingNetwork | Student,
+    views: Views,
+    b: PairBatch,
+    variant: Variant,
+    pretraining: bool = False,
 ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     """Loss of a batch of pairs, what to log, and the relative poses (2B, N, 3) behind it.
 
     Both views go through the network in one batch, so that batch normalisation sees both.
     """
-    if model.frames == 1:
+    if variant.student:
+        X = with_confidences(torch.cat([b.X1, b.X2]), torch.cat([b.w1, b.w2]))
+    elif model.frames == 1:
         X = torch.cat([b.X1, b.X2])
     else:
         both = torch.cat([b.instant, b.instant]), torch.cat([b.v1, b.v2])
         X = inputs(views, *both, model.frames)
+    error = losses.ERRORS[variant.error]
     if variant.relative:
         Y = model.lift(X)
         truth = [metrics.root_relative(target) for target in (b.Y1, b.Y2)]
-        return losses.supervised(*Y.chunk(2), *truth), {}, Y
+        return losses.supervised(*Y.chunk(2), *truth, error), {}, Y
     Y, r = model(X)
     if variant.root_from_labels:
         r = torch.cat([b.Y1[:, 0], b.Y2[:, 0]])
@@ -52,12 +61,12 @@ def pair_loss(
     if variant.compare_in == "space":
         return losses.supervised(G1, G2, b.Y1, b.Y2), {}, Y
     rho = losses.PROJECTIONS[variant.projection]
-    reproj = losses.reprojection(G1, G2, b.X1, b.X2, b.w1, b.w2, rho)
+    reproj = losses.reprojection(G1, G2, b.X1, b.X2, b.w1, b.w2, rho, error)
     if variant.loss == "reproj":
         return reproj, {}, Y
     there, back = (b.R12, b.t12), (b.R21, b.t21)
     t_reproj = losses.transform_reprojection(
-        G1, G2, b.X1, b.X2, b.w1, b.w2, *there, *back, variant.weight, rho
+        G1, G2, b.X1, b.X2, b.w1, b.w2, *there, *back, variant.weight, rho, error
     )
     with torch.no_grad():
         near = (transform(G1, *there)[..., 2] < Z_MIN).float().mean()
@@ -65,7 +74,7 @@ def pair_loss(
 
 
 def train(
-    model: LiftingNetwork,
+    model: LiftingNetwork | Student,
     views: Views,
     profile: Profile,
     variant: Variant,
@@ -82,20 +91,32 @@ def train(
         clock: counts the seconds of training.
 
     Raises:
-        ValueError: where the variant learns from 3D truth and the views have none.
+        ValueError: for less than two views, where the variant learns from 3D poses and there are
+            none, and for views that were not prepared as it says.
     """
-    if views.Y is None and (variant.labelled or variant.adversarial):
+    if views.views < 2:
+        raise ValueError(
+            "training draws pairs of views of an instant, and these takes have one; a network that "
+            "is trained lifts a single view (`posebook.lifting.evaluate.predict`)"
+        )
+    if views.Y is None and (variant.reads_poses or variant.adversarial):
         raise ValueError(
             "these views have no 3D poses, and the row learns from them; choose a loss without "
-            "3D labels (reproj, trans-reproj), or `triangulated` labels"
+            "3D labels (reproj, trans-reproj), or one with `triangulated` labels, which "
+            "posebook.lifting.prepare.prepare_takes makes"
         )
+    check_prepared(views, variant)
     usable = _usable(views, variant)
     order = EpochOrder(len(usable), profile.batch, seed, views.device)
     adversary = _adversary(views, profile) if variant.adversarial else None
 
     def batch(step: int) -> PairBatch:
         instant = usable[order.batch(step)]
-        return gather(views, instant, *draw_views(views, len(instant), draw(seed, step)))
+        random = draw(seed, step)
+        b = gather(views, instant, *draw_views(views, len(instant), random))
+        if not variant.changes:
+            return b
+        return renewed(b, views, variant.changes, not variant.labelled, random)
 
     def criticise(step: int) -> dict[str, Tensor]:
         b = batch(step)
@@ -113,8 +134,9 @@ def train(
         value, _, Y = pair_loss(model, views, batch(step), variant, pretraining=True)
         return value, {"bone_length": metrics.mean_bone_length(Y.detach()).mean()}
 
+    mine = folder and signature(model, views, profile, variant, seed)
+
     def kept(name: str) -> Checkpoint | None:
-        mine = signature(views, profile, variant, seed) if folder else ""
         return folder and Checkpoint(folder / f"{name}.pt", mine)
 
     clock, rate = clock or Clock(), profile.learning_rate
@@ -126,7 +148,7 @@ def train(
             points=20, checkpoint=kept("pretraining"), clock=clock,
         )  # fmt: skip
         curves |= {f"pretraining_{name}": points for name, points in stage.items()}
-    schedule = Schedule(profile.steps, rate, profile.schedule, variant.max_norm)
+    schedule = Schedule(steps_of(profile, variant), rate, profile.schedule, variant.max_norm)
     curves |= fit(
         model, loss, schedule, before_step=adversary and criticise,
         extra_state=adversary and adversary.state, evaluate=validate,
@@ -135,17 +157,23 @@ def train(
     return curves
 
 
-def signature(views: Views, profile: Profile, variant: Variant, seed: int) -> str:
-    """A name for everything that a training depends on; checkpoints of another are refused."""
+def signature(
+    model: LiftingNetwork, views: Views, profile: Profile, variant: Variant, seed: int
+) -> str:
+    """A name for everything that a training depends on; checkpoints of another are refused.
+
+    Args:
+        model: before its first step.
+    """
     return key_of(
         data=data_digest(views.arrays()), variant=asdict(variant), profile=asdict(profile),
-        seed=seed, code=code_digest(),
+        seed=seed, start=data_digest(model.state_dict()), code=code_digest(),
     )  # fmt: skip
 
 
 def _usable(views: Views, variant: Variant) -> Tensor:
     """Rows of the instants that training draws from; those without a label are left out."""
-    if not variant.labelled:
+    if not variant.reads_poses:
         return torch.arange(len(views), device=views.device)
     usable = views.labelled()
     left_out = len(views) - len(usable)
@@ -155,12 +183,17 @@ def _usable(views: Views, variant: Variant) -> Tensor:
             "any joint of theirs, so they have no triangulated label",
             stacklevel=3,
         )
+    if not len(usable):
+        raise ValueError("no frame has a label: no joint is seen by two views at one time")
     return usable
 
 
 def _adversary(views: Views, profile: Profile) -> Adversary:
+    known = views.labelled()
+
     def real(n: int, generator: torch.Generator) -> Tensor:
-        at = send(torch.randint(len(views), (n,), generator=generator), views.device)
+        random = torch.randint(len(known), (n,), generator=generator)
+        at = known[send(random, views.device)]
         view = send(torch.randint(views.views, (n,), generator=generator), views.device)
         return metrics.root_relative(views.Y[at, view])
 

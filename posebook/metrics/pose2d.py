@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from posebook.geometry.arrays import flags
 from posebook.geometry.skeleton import JointSet
 
 MASKS = ("visible", "annotated", "all")
@@ -38,8 +39,15 @@ class Counts(NamedTuple):
 
 
 def longer_side(box: np.ndarray) -> np.ndarray:
-    """The normaliser of PCK, (F,) pixels, for boxes (F, 4)."""
-    return np.maximum(box[..., 2] - box[..., 0], box[..., 3] - box[..., 1])
+    """The normaliser of PCK, (F,) pixels, for boxes (F, 4). Raises ValueError without a length."""
+    side = np.maximum(box[..., 2] - box[..., 0], box[..., 3] - box[..., 1])
+    bad = np.flatnonzero(~(side > 0) | np.isinf(side))
+    if len(bad):
+        raise ValueError(
+            f"box {np.asarray(box)[bad[0]].tolist()} of row {bad[0]} has no longer side; it must "
+            "be x1, y1, x2, y2 with x2 > x1 and y2 > y1"
+        )
+    return side
 
 
 def distances(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -55,8 +63,11 @@ def mask(kind: str, visible: np.ndarray, annotated: np.ndarray | None = None) ->
     """Which joints (F, J) a protocol looks for.
 
     "visible" ones, as the thesis says; all "annotated" ones, hidden or not; or "all", in which a
-    joint that nobody annotated is never found.
+    joint that nobody annotated is never found. Raises ValueError for another kind, and for marks
+    that are not True or False, or 1 and 0: COCO's 0, 1, 2 do not say which is meant.
     """
+    visible = marks("visible", visible)
+    annotated = None if annotated is None else marks("annotated", annotated)
     if kind == "visible":
         return visible if annotated is None else visible & annotated
     if kind == "annotated":
@@ -64,6 +75,14 @@ def mask(kind: str, visible: np.ndarray, annotated: np.ndarray | None = None) ->
     if kind == "all":
         return np.ones_like(visible)
     raise ValueError(f"unknown mask {kind!r}; known: {', '.join(MASKS)}")
+
+
+def marks(name: str, given: np.ndarray) -> np.ndarray:
+    """A mask as bools; a ValueError with its name if it is none."""
+    try:
+        return flags(given)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
 
 
 def count(
@@ -75,9 +94,10 @@ def count(
     annotated: np.ndarray | None = None,
 ) -> Counts:
     """Joints found within alpha of the box's longer side (the limit itself counts as found)."""
+    looked_for = marks("looked_for", looked_for)
     near = distances(predicted, truth) <= alpha * longer_side(box)[:, None]
     if annotated is not None:
-        near = near & annotated
+        near = near & marks("annotated", annotated)
     return Counts((near & looked_for).sum(0), looked_for.sum(0))
 
 
@@ -127,6 +147,7 @@ def precision_recall(
     is found over looked for, so that at threshold 0 it is the pooled PCK; precision is found over
     reported, and 100 where nothing is.
     """
+    looked_for = marks("looked_for", looked_for)
     near = (distances(predicted, truth) <= alpha * longer_side(box)[:, None])[looked_for]
     score = scores[looked_for]
     reported = score[None, :] >= np.asarray(thresholds)[:, None]
@@ -147,7 +168,8 @@ def error_over_time(
     """
     longest = max(len(error) for error in errors)
     total, joints, clips = np.zeros(longest), np.zeros(longest), np.zeros(longest, dtype=int)
-    for error, these in zip(errors, looked_for, strict=True):
+    for error, given in zip(errors, looked_for, strict=True):
+        these = marks("looked_for", given)
         total[: len(error)] += (error * these).sum(1)
         joints[: len(error)] += these.sum(1)
         clips[: len(error)] += 1
@@ -164,6 +186,7 @@ def acceleration_error(
     """
     if len(predicted) < 3:
         return 0.0, 0
+    looked_for = marks("looked_for", looked_for)
     difference = np.diff(np.asarray(predicted, float) - truth, n=2, axis=0)
     three = looked_for[:-2] & looked_for[1:-1] & looked_for[2:]
     return float(np.linalg.norm(difference, axis=-1)[three].sum()), int(three.sum())

@@ -13,6 +13,11 @@ from scipy import stats
 from posebook.results.records import COLUMNS
 
 SEEDS_FOR_A_VERDICT = 3
+NO_DIFFERENCE = "no difference"  # the verdict on a gap that is shown to be smaller than a margin
+
+# The smallest differences that matter, by unit; the page on verdicts gives the reasons.
+SMALLEST = {"mm": 1.0, "points": 0.5, "px": 0.1, "degrees": 1.0}
+SMALLEST_RATIO = 0.05
 
 
 class Metric(NamedTuple):
@@ -79,12 +84,12 @@ def summary(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return table.astype({"n": int}).rename_axis("variant")
 
 
-def compare(frame: pd.DataFrame, a: str, b: str, metric: str, paired: bool = False) -> Gap:
+def compare(frame: pd.DataFrame, a: str, b: str, metric: str, paired: bool = True) -> Gap:
     """Gap a - b in a metric with its 95 % t-interval.
 
-    Welch's interval by default (unequal variances, seeds independent). ``paired`` takes the
-    differences of runs with the same seed instead, for variants that a seed gives the same
-    data. A variant without runs gives a gap of NaN with n = 0.
+    The interval is that of the differences of runs with the same seed: a seed gives all rows of a
+    chapter the same batches. With `paired` False it is Welch's (unequal variances, runs
+    independent), for runs that share no seed. A variant without runs gives a gap of NaN with n = 0.
     """
     runs = frame[frame["variant"].isin([a, b])]
     if metric not in runs or not {a, b} <= set(runs.dropna(subset=[metric])["variant"]):
@@ -99,33 +104,47 @@ def compare(frame: pd.DataFrame, a: str, b: str, metric: str, paired: bool = Fal
     return Gap(mean, mean - half, mean + half, min(len(first), len(second)), False)
 
 
-def ratio(frame: pd.DataFrame, a: str, b: str, metric: str) -> Gap:
+def ratio(frame: pd.DataFrame, a: str, b: str, metric: str, paired: bool = True) -> Gap:
     """Ratio a / b of two variants in a positive metric, with its 95 % interval.
 
     That of the geometric means over seeds: `compare` on the logarithm, taken back.
     """
     if metric not in frame:
-        return Gap(math.nan, math.nan, math.nan, 0, False)
+        return Gap(math.nan, math.nan, math.nan, 0, paired)
     logarithms = frame.assign(**{metric: np.log(frame[metric].astype(float))})
-    gap = compare(logarithms, a, b, metric)
-    return Gap(*np.exp(gap[:3]).tolist(), gap.n, False)
+    gap = compare(logarithms, a, b, metric, paired)
+    return Gap(*np.exp(gap[:3]).tolist(), gap.n, paired)
 
 
-def verdict(gap: Gap, expected_sign: int) -> str:
-    """What a gap says about a claim: "confirmed", "contradicted", "undecided" or "not run".
+def smallest_difference(metric: str, printed_gap: float | None) -> float:
+    """The margin delta of a verdict: a tenth of the printed gap, and no less than what matters.
 
-    Confirmed or contradicted needs three seeds of either variant and an interval without zero.
+    Args:
+        printed_gap: as the thesis prints it, in the metric's unit; None where it prints none.
+    """
+    return max(abs(printed_gap or 0.0) / 10, SMALLEST.get(METRICS[metric].unit, SMALLEST_RATIO))
+
+
+def verdict(gap: Gap, expected_sign: int, margin: float = 0.0) -> str:
+    """What a gap says about a claim, by the rule of the page on verdicts.
+
+    "confirmed" or "contradicted" where the interval leaves zero out, "no difference" where it
+    holds zero and lies within +- `margin`, else "undecided"; "not run" without runs. Fewer than
+    three seeds decide nothing.
 
     Args:
         expected_sign: +1 or -1, the sign of a - b that the claim predicts.
+        margin: in the metric's unit; 0 for none.
     """
     if expected_sign not in (1, -1):
         raise ValueError(f"verdict: expected_sign must be +1 or -1, not {expected_sign!r}")
     if gap.n == 0:
         return "not run"
-    if gap.n < SEEDS_FOR_A_VERDICT or not (gap.low > 0 or gap.high < 0):
+    if gap.n < SEEDS_FOR_A_VERDICT or math.isnan(gap.low):
         return "undecided"
-    return "confirmed" if gap.mean * expected_sign > 0 else "contradicted"
+    if gap.low > 0 or gap.high < 0:
+        return "confirmed" if gap.mean * expected_sign > 0 else "contradicted"
+    return NO_DIFFERENCE if max(-gap.low, gap.high) < margin else "undecided"
 
 
 def _by_variant(frame: pd.DataFrame, metric: str) -> dict[str, np.ndarray]:

@@ -80,8 +80,10 @@ def resume(path: Path | None, signature: str, parts: Mapping, curves: Curves) ->
     state = load(path)
     if state["signature"] != signature:
         raise ValueError(
-            f"checkpoint {path} belongs to a run with other parameters, data or code; delete it or "
-            f"use another folder (its run: {state['signature']}; this run: {signature})"
+            f"checkpoint {path} belongs to a run with other parameters, data or code, or with "
+            "other first weights (`seed_everything` before a network is built gives the same ones);"
+            f" delete it or use another folder (its run: {state['signature']}; this run: "
+            f"{signature})"
         )
     for name, part in parts.items():
         part.load_state_dict(state["parts"][name])

@@ -124,7 +124,8 @@ def base_network(
         steps = settings.epochs * max(1, len(train) // settings.batch)
         settings = replace(settings, steps=steps)
     key = key_of(
-        settings=asdict(settings), data=fingerprint(train), loss=loss, seed=seed,
+        settings=asdict(settings), data=fingerprint(train), watched=fingerprint(test), loss=loss,
+        seed=seed,
         start=start and data_digest(start), code=code_digest(MODULES), device=device,
     )  # fmt: skip
     folder = (folder or cache_folder()) / "base" / key

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from posebook.data.formats.pictures import picture
+
 ENLARGED = 1.25  # the box of a person by this factor, to include context
 LARGEST_ROTATION = 40.0  # degrees
 LARGEST_SCALING = 0.25
@@ -118,17 +120,20 @@ def relabel(values: Tensor, flip: Tensor, partners: Sequence[int]) -> Tensor:
 
 
 def cut(pictures: Sequence[np.ndarray], M: Tensor, size: int) -> Tensor:
-    """Crops (B, size, size, 3), uint8, of B pictures (H, W, 3); outside them is the mean colour.
+    """Crops (B, size, size, 3), uint8, of B pictures; outside them is the mean colour.
 
     OpenCV, a picture at a time in PyTorch's number of threads: on one core nine times as fast as
     one batched `grid_sample`, whose indices of all pictures do not fit in the cache.
+
+    Args:
+        pictures: as `posebook.data.formats.pictures.picture` takes them.
     """
     out = np.empty((len(pictures), size, size, 3), dtype=np.uint8)
     fill = [255 * channel for channel in MEAN]
 
     def one(at: int) -> None:
         cv2.warpAffine(
-            np.ascontiguousarray(pictures[at]), M[at].numpy(), (size, size), dst=out[at],
+            np.ascontiguousarray(picture(pictures[at])), M[at].numpy(), (size, size), dst=out[at],
             flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill,
         )  # fmt: skip
 

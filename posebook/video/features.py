@@ -5,7 +5,7 @@ The cache holds those of a fixed number of augmented copies of every clip (one d
 clip and copy, as section 2.8.2 asks for; random erasing differs from frame to frame).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,21 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from posebook.paths import cache_folder
-from posebook.storage import made_once, whole
+from posebook.results.provenance import code_digest, data_digest
+from posebook.storage import key_of, made_once, whole
 from posebook.training.draws import draw, send
 from posebook.video.backbone import Encoder
 from posebook.video.crops import Augmentation, draw_augmentation, normalised
-from posebook.video.frames import Frames, crop, labels
+from posebook.video.frames import Frames, crop, fingerprint, labels
+
+# What the pictures go through on their way to a feature.
+MODULES = tuple(
+    f"posebook.{name}"
+    for name in (
+        "data.formats.pictures", "training.draws", "video.backbone", "video.crops",
+        "video.features", "video.frames",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +40,7 @@ class Features:
         joints: (A F, J, 2) pixels of the crop.
         counted: (A F, J). Both lie where X lies.
         M: (A F, 2, 3) from picture to crop, on the processor.
+        key: digest of everything that they depend on.
     """
 
     X: Tensor
@@ -37,6 +48,7 @@ class Features:
     counted: Tensor
     M: Tensor
     frames: Frames
+    key: str
 
     @property
     def copies(self) -> int:
@@ -67,7 +79,6 @@ def features(
     copies: int = 0,
     erasing: bool = False,
     seed: int = 0,
-    key: str,
     folder: Path | None = None,
     batch: int = 64,
 ) -> Features:
@@ -75,8 +86,13 @@ def features(
 
     Args:
         copies: augmented copies; 0 for one plain copy, as a test wants it.
-        key: under which they are kept; it must tell encoders, data and these settings apart.
     """
+    key = key_of(
+        encoder=data_digest(encoder.state_dict()), device=str(next(encoder.parameters()).device),
+        data=_shown(frames), size=size, copies=copies, erasing=erasing and copies > 0,
+        seed=seed if copies else 0,  # without augmentation all seeds see the same
+        code=code_digest(MODULES),
+    )  # fmt: skip
     path = (folder or cache_folder()) / "features" / f"{key}.npy"
     draws = [augmentation_of(frames, copy, seed) for copy in range(copies)] or [None]
     with made_once(path) as missing:
@@ -90,7 +106,12 @@ def features(
     device = next(encoder.parameters()).device
     if device.type != "cpu" and _fits(X, device):
         X, joints, counted = (part.to(device) for part in (X, joints, counted))
-    return Features(X, joints, counted, M, frames)
+    return Features(X, joints, counted, M, frames, key)
+
+
+def _shown(frames: Frames) -> str:
+    """Digest of what a crop of these frames shows, whichever joints are labelled in it."""
+    return fingerprint(replace(frames, joints=torch.zeros(0), annotated=torch.zeros(0)))
 
 
 def _fits(X: Tensor, device: torch.device) -> bool:

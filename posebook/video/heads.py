@@ -44,12 +44,15 @@ def joints_of(loss: str, output: Tensor, crop: int) -> tuple[Tensor, Tensor]:
     """Joints (B, K, 2) in pixels of the crop and their scores (B, K).
 
     Heatmaps are decoded by their maximum, which is also the score; trained with the integral loss,
-    by their soft-argmax. Coordinates have no score: it is 1.
+    by their soft-argmax. Coordinates have no score: it is 1. Joints of an output that is not a
+    number are NaN and have score 0.
     """
     if loss == "regression":
-        return video_losses.from_crop(output, crop), torch.ones_like(output[..., 0])
-    cells, score = heatmaps.decode(output)
-    if loss == "integral":
-        cells = heatmaps.soft_argmax(output)
-        score = output.flatten(-2).softmax(-1).amax(-1)
-    return heatmaps.to_pixels(cells, crop, output.shape[-1]), score
+        joints, score = video_losses.from_crop(output, crop), torch.ones_like(output[..., 0])
+    else:
+        cells, score = heatmaps.decode(output)
+        if loss == "integral":
+            cells = heatmaps.soft_argmax(output)
+            score = output.flatten(-2).softmax(-1).amax(-1)
+        joints = heatmaps.to_pixels(cells, crop, output.shape[-1])
+    return joints, torch.where(joints.isnan().any(-1), 0, score)

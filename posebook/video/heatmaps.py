@@ -26,14 +26,15 @@ def encode(
     """Gaussian peaks of height 1, cut off at 3 sigma, and whether any of each lies on its map.
 
     Args:
-        cells: (..., J, 2). Returns maps (..., J, size, size) and (..., J).
+        cells: (..., J, 2); a joint that is NaN has an empty map. Returns maps (..., J, size, size)
+            and (..., J).
         rounded: put the peak on the nearest whole cell, as most public code does; the thesis says
             "at the joint".
     """
     center = (cells + 0.5).floor() if rounded else cells
     at = torch.arange(size, device=cells.device, dtype=cells.dtype)
     away = at - center[..., None]  # (..., J, 2, size)
-    bell = torch.exp(-away.square() / (2 * sigma**2)) * (away.abs() <= 3 * sigma)
+    bell = torch.where(away.abs() <= 3 * sigma, torch.exp(-away.square() / (2 * sigma**2)), 0)
     maps = bell[..., 1, :, None] * bell[..., 0, None, :]
     return maps, bell.amax(-1).amin(-1) > 0
 
@@ -42,7 +43,8 @@ def decode(maps: Tensor) -> tuple[Tensor, Tensor]:
     """Cells (..., 2) and scores (...) of the highest point of each map (..., h, w).
 
     The highest cell, and from there a quarter of a cell to the higher neighbour in x and in y; at
-    the border there is none to compare with. A map without a positive value gives its middle.
+    the border there is none to compare with. A map without a positive value gives its middle, one
+    that is not a number anywhere gives NaN and score 0.
     """
     h, w = maps.shape[-2:]
     flat = maps.reshape(-1, h, w)
@@ -56,6 +58,8 @@ def decode(maps: Tensor) -> tuple[Tensor, Tensor]:
     cells = torch.stack([x + 0.25 * dx, y + 0.25 * dy], dim=-1).to(maps.dtype)
     middle = torch.tensor([(w - 1) / 2, (h - 1) / 2], dtype=maps.dtype, device=maps.device)
     cells = torch.where((score > 0)[:, None], cells, middle)
+    cells = torch.where(score.isnan()[:, None], torch.nan, cells)
+    score = torch.where(score.isnan(), 0, score)
     return cells.view(*maps.shape[:-2], 2), score.view(maps.shape[:-2])
 
 

@@ -10,16 +10,16 @@ All but `naive` read frames from an iterator and keep a bounded number of them.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from posebook.data.formats.pictures import picture as as_picture
+from posebook.video.boxes import with_boxes
 from posebook.video.crops import apply_affine, crop_matrix, cut, inverse, normalised
 from posebook.video.heads import joints_of
+from posebook.video.losses import LOSSES
 from posebook.video.network import VideoNetwork
 from posebook.video.tce import windows
 
@@ -47,7 +47,7 @@ def poses(
     encoder: nn.Module,
     model: VideoNetwork,
     pictures: Iterable,
-    boxes: Sequence | None = None,
+    boxes: Iterable | None = None,
     *,
     size: int,
     N: int,
@@ -57,59 +57,45 @@ def poses(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Joints (K, 2) in pixels and scores (K,) of one person, frame by frame.
 
+    Where the person is lost, joints are NaN and scores 0. For its neighbours such a frame is cut
+    about the last box (a whole picture before the first one).
+
     Encoder and model are put into evaluation mode: in training mode the answers depend on which
     frames are taken together.
 
     Args:
         pictures: arrays (H, W, 3) or files, in order, such as
             `posebook.data.formats.pictures.read_video` gives them.
-        boxes: the person's (x1, y1, x2, y2) in each; None takes whole pictures.
+        boxes: the person's (x1, y1, x2, y2) in each, in any iterable; where the person is lost
+            None, four zeros or four NaN. None for all takes whole pictures.
         size, loss: of the crops and of the training of the network.
         form: "cached" or "stream".
 
     Raises:
-        ValueError: with `name` and the frame, for a missing or a surplus box, one without area, or
-            one that lies outside its picture.
+        ValueError: for an unknown form or loss; with `name` and the frame, for a missing or a
+            surplus box (before any work where both numbers are known), one without area, or one
+            that lies outside its picture.
     """
     run = {"cached": cached, "stream": stream}
     if form not in run:
         raise ValueError(f"unknown form {form!r}; known: {', '.join(run)}")
-    waiting: deque[Tensor] = deque()
+    if loss not in LOSSES:
+        raise ValueError(f"unknown loss {loss!r}; known: {', '.join(LOSSES)}")
+    waiting: deque[tuple[Tensor, bool]] = deque()
+    following = with_boxes(pictures, boxes, name)
 
     def film() -> Iterator[Tensor]:
-        number = -1
-        for number, item in enumerate(pictures):
-            picture = as_picture(item)
-            box = _box_of(picture, boxes, number, name)
-            M = crop_matrix(torch.as_tensor(box, dtype=torch.float64)[None], size)
-            waiting.append(M)
+        for picture, box, found in following:
+            M = crop_matrix(torch.from_numpy(box)[None], size)
+            waiting.append((M, found))
             yield cut([picture], M, size)[0]
-        if boxes is not None and len(boxes) > number + 1:
-            raise ValueError(
-                f"{name}: {len(boxes)} boxes for {number + 1} frames; the video may be cut short, "
-                "or the boxes belong to another one"
-            )
 
     for output in run[form](encoder, model, film(), N):
         joints, scores = joints_of(loss, output, size)
         for mine, score in zip(joints.cpu(), scores.cpu(), strict=True):
-            yield apply_affine(inverse(waiting.popleft()), mine[None])[0], score
-
-
-def _box_of(picture: np.ndarray, boxes: Sequence | None, number: int, name: str) -> np.ndarray:
-    height, width = picture.shape[:2]
-    if boxes is None:
-        return np.array([-0.5, -0.5, width - 0.5, height - 0.5])
-    if number >= len(boxes):
-        raise ValueError(f"{name}: frame {number} has no box, there are {len(boxes)}")
-    box = np.asarray(boxes[number], dtype=float)
-    x1, y1, x2, y2 = box
-    if not (x1 < x2 and y1 < y2 and x1 < width and y1 < height and x2 > 0 and y2 > 0):
-        raise ValueError(
-            f"{name}: frame {number}: the box {box.tolist()} has no area in the picture of "
-            f"{width} x {height}; boxes are x1, y1, x2, y2 in pixels"
-        )
-    return box
+            M, found = waiting.popleft()
+            at = apply_affine(inverse(M), mine[None])[0]
+            yield (at, score) if found else (at * torch.nan, score * 0)
 
 
 class _Buffer:

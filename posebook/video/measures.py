@@ -25,7 +25,8 @@ class Predictions(NamedTuple):
 
 def masks(frames: Frames) -> dict[str, np.ndarray]:
     """Which joints (F, J) count: by the benchmark's protocol (""), and visible and hidden ones."""
-    visible, annotated = frames.visible.numpy(), frames.annotated.numpy()
+    visible = pck.marks("visible", frames.visible)
+    annotated = pck.marks("annotated", frames.annotated)
     protocol = PROTOCOL.get(frames.joint_set.name, "annotated")
     return {
         "": pck.mask(protocol, visible, annotated),

@@ -3,15 +3,11 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from posebook.data.sources import EMBEDDED_VIDEO, load_clips, load_stills
-from posebook.results.provenance import code_digest
-from posebook.storage import key_of
 from posebook.video.backbone import BaseNetwork
 from posebook.video.base_network import base_network
 from posebook.video.features import Features, features
-from posebook.video.frames import Frames, collect_frames, fingerprint
+from posebook.video.frames import Frames, collect_frames
 from posebook.video.heads import head_of
 from posebook.video.network import VideoNetwork
 from posebook.video.rows import BASE_SEED, BaseSettings, Profile, Variant
@@ -98,24 +94,14 @@ def prepare(
     base, record = prepare_base(profile, variant, dataset, device, folder)
 
     def cached(frames: Frames, copies: int, erasing: bool) -> Features:
-        key = key_of(
-            base=record["key"], data=_shown(frames), copies=copies, erasing=erasing,
-            seed=seed if copies else 0,  # without augmentation all seeds see the same
-            code=code_digest(["posebook.video.features", "posebook.video.crops"]),
-        )  # fmt: skip
         return features(
             frames, base.encoder, profile.base.crop, copies=copies, erasing=erasing, seed=seed,
-            key=key, folder=folder,
+            folder=folder,
         )  # fmt: skip
 
     keep = variant.trained and variant.cached and profile.copies > 0
     learned = cached(train, profile.copies, variant.erasing) if keep else None
     return Setting(base, record, train, test, learned, cached(test, 0, False))
-
-
-def _shown(frames: Frames) -> str:
-    """Digest of what a crop of these frames shows, whichever joints are labelled in it."""
-    return fingerprint(replace(frames, joints=torch.zeros(0), annotated=torch.zeros(0)))
 
 
 def build(profile: Profile, variant: Variant, base: BaseNetwork, joints: int) -> VideoNetwork:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from posebook.results.provenance import code_digest
+from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of
 from posebook.training.checkpoint import Clock, Curves
 from posebook.training.draws import EpochOrder, draw, send
@@ -114,7 +114,9 @@ def train(
         base = profile.base
         return loss_of(variant.loss, output, b.joints, b.counted, base.crop, base.sigma), {}
 
-    kept = folder and Checkpoint(folder / "training.pt", signature(setting, profile, variant, seed))
+    kept = folder and Checkpoint(
+        folder / "training.pt", signature(model, setting, profile, variant, seed)
+    )
     return fit(
         model, loss, Schedule(profile.steps, profile.learning_rate, profile.schedule, 1.0),
         evaluate=validate, evaluations=profile.evaluations, points=100, checkpoint=kept,
@@ -122,9 +124,17 @@ def train(
     )  # fmt: skip
 
 
-def signature(setting: Setting, profile: Profile, variant: Variant, seed: int) -> str:
-    """A name for everything that a training depends on; checkpoints of another are refused."""
+def signature(
+    model: VideoNetwork, setting: Setting, profile: Profile, variant: Variant, seed: int
+) -> str:
+    """A name for everything that a training depends on; checkpoints of another are refused.
+
+    Args:
+        model: before its first step.
+    """
+    learned = setting.train_features
     return key_of(
-        data=fingerprint(setting.train), base=setting.base_record["key"],
+        data=fingerprint(setting.train), encoder=data_digest(setting.base.encoder.state_dict()),
+        features=learned and learned.key, start=data_digest(model.state_dict()),
         variant=asdict(variant), profile=asdict(profile), seed=seed, code=code_digest(),
     )  # fmt: skip

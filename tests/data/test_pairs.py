@@ -10,7 +10,7 @@ import torch
 from posebook.data.pairs import collect, draw_views, gather
 from posebook.data.recorded.views import ViewsSize, make_views
 from posebook.data.virtual import triangulate_labels
-from posebook.geometry.camera import project, relative, transform
+from posebook.geometry.camera import project, relative, rig_key, transform
 from posebook.training.draws import EpochOrder, draw
 
 
@@ -143,7 +143,8 @@ def test_two_cameras_in_one_place_are_refused(takes):
     same = moved(take, 2, take.cameras[0].center + 1e-5)
     with pytest.raises(ValueError, match="'54138969' and '58860488' of S1 stand in the same place"):
         collect([same])
-    collect([moved(take, 2, take.cameras[0].center + 0.1)])
+    beside = moved(take, 2, take.cameras[0].center + 0.1)
+    collect([beside], trust=("residual",))
 
 
 def test_takes_with_different_numbers_of_views_are_refused(takes):
@@ -269,3 +270,13 @@ def test_a_frame_that_nobody_sees_has_no_triangulated_label(takes):
     views = triangulate_labels(collect(blind), blind, weighted=True)
     usable = views.labelled().tolist()
     assert usable == [row for row in range(len(views)) if row != 1]
+
+
+@pytest.mark.parametrize(
+    "lens",
+    [{"distortion": [-0.1, 0, 0, 0]}, {"fisheye": [0.01, 0, 0, 0]}, {"radial": [-0.1, 0, 0]}],
+)
+def test_cameras_with_other_lenses_are_another_rig(takes, lens):
+    like = [replace(c, radial=[0, 0, 0], tangential=[0, 0]) for c in takes[0].cameras]
+    assert rig_key(like) == rig_key([replace(c) for c in like])
+    assert rig_key(like) != rig_key([replace(like[0], **lens), *like[1:]])

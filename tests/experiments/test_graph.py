@@ -1,5 +1,10 @@
 """Walking the graph of runs: one walk at a time, and refusals before anything is trained."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from filelock import FileLock
 
@@ -7,8 +12,11 @@ from posebook.experiments import graph
 
 
 @pytest.fixture
-def plans(tmp_path, monkeypatch):
+def plans(tmp_path, tmp_path_factory, monkeypatch):
     """What Snakemake is asked for; nothing is run."""
+    data = tmp_path_factory.mktemp("data")
+    (data / "human36m").mkdir()
+    monkeypatch.setenv("POSEBOOK_DATA", str(data))
     monkeypatch.setenv("POSEBOOK_RUNS", str(tmp_path))
     asked = []
     monkeypatch.setattr(graph, "snakemake", lambda *arguments: asked.append(arguments) or 0)
@@ -17,7 +25,7 @@ def plans(tmp_path, monkeypatch):
 
 def test_results_are_computed_by_one_run_at_a_time(plans, tmp_path):
     with FileLock(tmp_path / ".lock"):
-        with pytest.raises(RuntimeError, match="another process is computing results in .*; wait"):
+        with pytest.raises(RuntimeError, match="another process is running in .*; wait"):
             graph.walk(["table-3.1"], "smoke")
     assert not plans
     assert graph.walk(["table-3.1"], "smoke") == 0 and plans
@@ -31,13 +39,26 @@ def test_snakemake_is_told_what_was_asked_for(plans):
     assert last[-len(config) :] == config and last[:2] == ("--cores", "4")
     assert "--forceall" not in last
     graph.walk([], "gpu", dataset="human36m")
-    assert plans[-1][-4:] == ("--config", "profile=gpu", "seeds=3", "dataset=human36m")
+    assert plans[-1][-4:] == ("--config", "profile=gpu", "seeds=5", "dataset=human36m")
 
 
 def test_the_status_is_that_of_snakemake(plans, monkeypatch):
     statuses = iter([0, 3])
     monkeypatch.setattr(graph, "snakemake", lambda *arguments: next(statuses))
     assert graph.walk(["table-3.1"], "smoke") == 3
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_snakemake_keeps_lies_with_the_runs_where_these_lie_elsewhere(
+    elsewhere, tmp_path, monkeypatch
+):
+    asked = []
+    monkeypatch.setenv("POSEBOOK_RUNS", str(tmp_path) if elsewhere else "")
+    ended = subprocess.CompletedProcess([], 3)
+    monkeypatch.setattr(subprocess, "run", lambda command, cwd: asked.append(command) or ended)
+    assert graph.snakemake("--cores", "2") == 3
+    there = ["--directory", str(tmp_path)] if elsewhere else []
+    assert asked == [[sys.executable, "-m", "snakemake", *there, "--cores", "2"]]
 
 
 def files_of(folder):
@@ -72,13 +93,37 @@ def test_again_forgets_nothing_but_what_was_asked_for(plans, tmp_path):
     assert sum(not file.exists() for file in files) == 4, "without `again` nothing is forgotten"
 
 
+def test_data_that_is_not_there_is_refused_before_anything_is_done(plans):
+    for dataset, folder in (("mpi-inf-3dhp", "mpi-inf-3dhp"), ("sub-jhmdb", "jhmdb")):
+        with pytest.raises(FileNotFoundError, match=f"there is no folder .*/{folder}: put"):
+            graph.walk([], "smoke", dataset=dataset)
+    assert not plans
+
+
+def test_pictures_that_pretrain_are_looked_for_with_the_clips(plans):
+    data = Path(os.environ["POSEBOOK_DATA"])
+    (data / "penn-action").mkdir()
+    with pytest.raises(FileNotFoundError, match="there is no folder .*/mpii: put mpii there"):
+        graph.walk(["table-2.3"], "smoke", dataset="penn-action")
+    graph.walk(["base-network/base-clips"], "smoke", dataset="penn-action")
+    assert len(plans) == 2
+
+
+def test_results_that_could_not_be_filed_are_not_computed(plans, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("POSEBOOK_RESULTS", str(tmp_path / "file"))
+    with pytest.raises(OSError, match="file cannot be written .*; set POSEBOOK_RESULTS to a fold"):
+        graph.walk(["table-3.1"], "smoke")
+    assert not plans
+
+
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
         ({"names": ["table-3.11"]}, "nothing is called table-3.11; did you mean"),
         ({"dataset": "h36m"}, "there is no data set h36m"),
         ({"seeds": 0}, "seeds and jobs must be at least 1, got 0 and 2"),
-        ({"jobs": 0}, "seeds and jobs must be at least 1, got 3 and 0"),
+        ({"jobs": 0}, "seeds and jobs must be at least 1, got 5 and 0"),
     ],
 )
 def test_what_there_is_not_is_refused_before_anything_is_done(wanted, said, plans, tmp_path):

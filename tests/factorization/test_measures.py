@@ -79,7 +79,7 @@ def test_spread_tells_views_from_instants(bodies):
 
 def pictures(heading):
     empty = torch.zeros(*heading.shape[:2], 17, 3)
-    return Pictures(empty[..., :2], empty[..., 0] > 0, empty, heading, heading)
+    return Pictures(empty[..., :2], empty[..., 0] > 0, empty, heading, heading, {})
 
 
 def test_viewpoints_are_compared_after_one_common_rotation():

@@ -84,7 +84,7 @@ def test_claims_of_the_chapter_are_about_rows_that_are_run():
 # Each loss, dictionary, camera and kind of picture once; the other rows combine or weigh these.
 RUN = (
     "baseline-cf", "baseline-adv", "pca-dictionary", "c3dpo", "ours-sd", "ours-da", "literal-hd",
-    "scale-free-ray-centred", "orthographic", "adv-alone",
+    "scale-free-ray-centred", "orthographic", "adv-alone", "consistent",
 )  # fmt: skip
 
 
@@ -98,6 +98,7 @@ def test_a_variant_runs(variant, smoke):
     row = factorization.rows.VARIANTS[variant]
     assert record["steps"] == 10 + 3 * row.pretrained
     assert ("dictionary_loss" in record["curves"]) == row.pretrained
+    assert ("dictionary_consistency" in record["curves"]) == row.consistent_dictionary
     assert ("consistency" in record["curves"]) == (row.consistency != "none")
     assert ("critic_gap" in record["curves"]) == row.adversarial
     assert record["metrics"]["sign"] == float(model.sign) in (-1, 1)
@@ -167,6 +168,9 @@ def test_what_agrees_shares_a_dictionary_and_nothing_else(smoke, tmp_path):
     assert stored_after(starts=1) == 5
     other = replace(pictures, X=2 * pictures.X)
     assert [stored_after(pictures=other), stored_after(consistency="none")] == [6, 6]
+    assert stored_after(reflected=True) == 6  # single pictures have no second view to reflect
+    assert stored_after(consistent_dictionary=True) == 7
+    assert stored_after(consistent_dictionary=True, reflected=True) == 8
 
 
 def test_a_dictionary_is_the_best_of_several_starts_and_no_label_has_a_say(smoke):
@@ -179,6 +183,9 @@ def test_a_dictionary_is_the_best_of_several_starts_and_no_label_has_a_say(smoke
     assert start == 2 + 100 * trials.index(min(trials))
     chosen, record = shared_dictionary(blind, size, row, 2, None)
     assert (record["start"], record["trials"]) == (start, trials)
+    # Starts are compared by the loss that they are then trained with.
+    _, by_pairs = best_start(blind, size, replace(row, consistent_dictionary=True), 2)
+    assert not set(by_pairs) & set(trials)
     alone = replace(row, starts=1)
     plain, record = shared_dictionary(blind, size, alone, start, None)
     assert same_weights(chosen, plain) and (record["start"], record["trials"]) == (start, [])
@@ -237,6 +244,65 @@ def test_a_checkpoint_of_another_run_is_refused(change, smoke, tmp_path):
     with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
         run_row(size, row, seed, folder=tmp_path)
     assert (tmp_path / "training.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("change", ["takes", "rig", "first weights", "teacher"])
+def test_the_same_folder_never_gives_the_weights_of_another_training(change, smoke, tmp_path):
+    smoke(steps=2, dictionary_steps=2)
+    size, row = settings("factorization", "smoke", "hd-one-start")
+    train, _ = one_person()
+    takes, seed, taught = train[:8], 0, 0
+
+    def weights(folder=None):
+        pictures = factorization.prepare.prepare_takes(takes, row)
+        teacher, _ = shared_dictionary(pictures, size, row, taught, None)
+        torch.manual_seed(seed)
+        model = factorization.prepare.build(size, row, new_dictionary(size, row, pictures))
+        factorization.train.train(model, pictures, size, row, 0, teacher, folder)
+        return model.state_dict()
+
+    first = weights(tmp_path)
+    if change == "takes":
+        takes = train[4:12]
+    elif change == "rig":  # the same pixels by a lens that is a little longer
+        takes = [
+            replace(s, cameras=tuple(replace(c, focal=1.01 * c.focal, principal=c.principal + 2)
+                                     for c in s.cameras)) for s in takes
+        ]  # fmt: skip
+    elif change == "first weights":
+        seed = 1
+    else:
+        taught = 1
+    with pytest.raises(ValueError, match="belongs to a run with other .* use another folder"):
+        weights(tmp_path)
+    other = weights()
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "on_own"),
+    [
+        ("recentre", "ray-centred", None),
+        ("views", "ours-da", None),
+        ("projection", "orthographic", None),
+        ("noise", "exact-joints", "noise='none' is made with the embedded takes"),
+    ],
+)
+def test_pictures_that_are_not_as_the_row_says_are_refused(option, name, on_own, smoke):
+    smoke(steps=2, dictionary_steps=2)
+    size, row = settings("factorization", "smoke", name)
+    plain = factorization.prepare.prepare_takes(one_person()[0], settings(
+        "factorization", "smoke", "baseline-cf")[1])  # fmt: skip
+    model = factorization.prepare.build(size, row, new_dictionary(size, row, plain))
+    with pytest.raises(ValueError, match=f"the row wants {option}=.*prepare_takes"):
+        factorization.train.train(model, plain, size, row, 0)
+    if on_own:
+        with pytest.raises(ValueError, match=on_own):
+            factorization.prepare.prepare_takes(one_person()[0], row)
+    else:
+        mine = factorization.prepare.prepare_takes(one_person()[0], row)
+        assert mine.X.shape != plain.X.shape or not torch.equal(mine.X, plain.X)
+        factorization.prepare.check_prepared(mine, row)
 
 
 def test_a_checkpoint_of_other_code_is_refused(smoke, tmp_path, monkeypatch):

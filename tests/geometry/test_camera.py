@@ -12,6 +12,7 @@ from torch.autograd import gradcheck
 from posebook.data.recorded.rig import human36m_rig
 from posebook.geometry import camera
 from posebook.geometry.camera import Z_MIN, Camera, project, relative, transform
+from posebook.geometry.lens import Lens
 
 SUBJECTS = ("S1", "S5", "S6", "S7", "S8", "S9", "S11")
 RIGS = [human36m_rig(subject) for subject in SUBJECTS]
@@ -104,7 +105,7 @@ def test_rays_invert_projection():
 
 def test_a_lens_without_distortion_changes_nothing():
     rays = some_points(4)[:, :2]
-    assert camera.undistort(rays, np.zeros(3), np.zeros(2)) is rays
+    assert Lens().undistort(rays) is rays
     np.testing.assert_array_equal(camera.distort(rays, np.zeros(3), np.zeros(2)), rays)
 
 
@@ -117,12 +118,28 @@ def test_a_lens_without_distortion_changes_nothing():
         ("R", np.eye(4), r"R must be \(3, 3\)"),
         ("center", [0.0, 0.0], r"center must be \(3,\)"),
         ("center", [0.0, np.nan, 0.0], "center must be .* finite"),
-        ("focal", 1100.0, r"focal must be \(2,\)"),
+        ("center", [[0.0, 1.0], [2.0, 3.0]], r"center must be \(3,\)"),
+        ("center", ["a", "b", "c"], r"center must be numbers, got \['a', 'b', 'c'\]"),
+        ("center", [[0.0], [1.0, 2.0]], "center must be one array of numbers, got lists of uneq"),
+        ("R", [0.1, 0.2, 0.3], r"R must be \(3, 3\) .* rotation vector take cv2.Rodrigues"),
+        ("focal", np.eye(3), r"focal must be \(2,\) .* of a matrix K take \(K\[0, 0\], K\[1, 1\]"),
+        ("focal", [0.0, 1.0], r"focal must be positive pixels, got \[0.0, 1.0\]"),
+        ("focal", -1100.0, "focal must be positive pixels"),
+        ("resolution", (1000,), r"resolution must be \(width, height\), got \(1000,\)"),
+        ("resolution", 1000, r"resolution must be \(width, height\), got 1000"),
+        ("resolution", (1000, 0), r"resolution must be \(width, height\)"),
+        ("resolution", (1000, 999.5), "resolution must be whole pixels"),
+        ("resolution", ("1000", "1000"), r"resolution must be \(width, height\)"),
+        ("radial", [0.1, 0, 0, 0, 0.2], r"radial must be \(3,\) .* k3.* goes into distortion"),
+        ("distortion", [0.1, 0, 0], "distortion must be OpenCV's 4, 5 or 8 .* got 3"),
+        ("distortion", [0.1] * 12, "distortion must be OpenCV's 4, 5 or 8 .* got 12"),
+        ("fisheye", [0.1] * 5, r"fisheye must be \(4,\)"),
         ("principal", [np.inf, 500.0], "principal must be .* finite"),
         ("radial", [0.1, 0.2], r"radial must be \(3,\)"),
         ("tangential", [0.1, 0.2, 0.3], r"tangential must be \(2,\)"),
         ("R", 1.01 * np.eye(3), "R is not a rotation"),
-        ("R", np.diag([1.0, 1.0, -1.0]), "R is not a rotation"),
+        ("R", np.diag([1.0, 1.0, -1.0]), "R is not a rotation matrix: its determinant is -1"),
+        ("R", Rotation.random(rng=0).as_matrix().round(2), r"R is not .* off the identity"),
     ],
 )
 def test_a_bad_calibration_is_named(field, value, message):
@@ -133,6 +150,37 @@ def test_a_bad_calibration_is_named(field, value, message):
     Camera(**good)
     with pytest.raises(ValueError, match=f"camera 'left': {message}"):
         Camera(**good | {field: value})
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (1, 3)])
+def test_a_column_or_a_row_is_a_vector(shape):
+    R, T = some_rotation(0), np.array([1.0, -2.0, 3.0])
+    c = Camera.from_world_to_camera("a", R, T.reshape(shape), *INTRINSICS)
+    np.testing.assert_allclose(c.center, -R.T @ T)
+
+
+def test_what_is_clear_is_converted():
+    R, T = some_rotation(0), np.array([1.0, -2.0, 3.0])
+    given = torch.tensor(R, requires_grad=True), T.tolist(), 1100, [500, 490], np.float32([64, 48])
+    c = Camera.from_world_to_camera("a", *given)
+    np.testing.assert_array_equal(c.focal, [1100.0, 1100.0])
+    np.testing.assert_array_equal(c.R, R)
+    assert c.resolution == (64, 48) and c.principal.dtype == np.float64
+
+
+def test_constructors_speak_of_what_they_were_given():
+    with pytest.raises(ValueError, match=r"camera 'a': T must be \(3,\) .* got shape \(4,\)"):
+        Camera.from_world_to_camera("a", np.eye(3), np.zeros(4), *INTRINSICS)
+    with pytest.raises(ValueError, match="camera 'a': quaternion is zero"):
+        Camera.from_quaternion_c2w("a", np.zeros(4), np.zeros(3), *INTRINSICS)
+    with pytest.raises(ValueError, match=r"camera 'a': quaternion must be \(4,\)"):
+        Camera.from_quaternion_c2w("a", np.zeros(3), np.zeros(3), *INTRINSICS)
+
+
+def test_two_lenses_are_refused():
+    lens = dict(radial=[0.1, 0, 0], distortion=[0.1, 0, 0, 0])
+    with pytest.raises(ValueError, match="camera 'a': lens has two models"):
+        Camera.from_center("a", np.eye(3), np.zeros(3), *INTRINSICS, **lens)
 
 
 # ---------------------------------------------------------------- equation 3.1
@@ -276,7 +324,13 @@ def test_a_turned_camera_sees_the_turned_world():
     orbiting = camera.orbit(c, degrees, pivot)
     np.testing.assert_allclose(orbiting.project(turned), bare.project(world), atol=1e-8)
     assert orbiting.center[2] == pytest.approx(c.center[2])
-    assert not orbiting.radial.any() and not orbiting.tangential.any()
+    assert orbiting.lens.is_ideal
+
+
+@pytest.mark.parametrize("lens", [dict(distortion=[0.1, 0, 0, 0]), dict(fisheye=[0.1, 0, 0, 0])])
+def test_a_virtual_camera_has_no_lens_of_any_model(lens):
+    c = Camera.from_center("a", np.eye(3), np.zeros(3), *INTRINSICS, **lens)
+    assert not c.lens.is_ideal and camera.orbit(c, 30.0, np.zeros(3)).lens.is_ideal
 
 
 @pytest.mark.parametrize("rig", RIGS, ids=SUBJECTS)

@@ -1,10 +1,13 @@
 """Exact recovery without noise for a rig like Human3.6M's, and clear refusals where none exists."""
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from posebook.geometry import multiview
 from posebook.geometry.camera import Camera, relative, stack
 from posebook.geometry.multiview import (
     epipolar_distance,
@@ -183,6 +186,13 @@ def test_noise_and_outliers_cost_little(noisy):
 
     assert 3 * degrees(True) < degrees(False) and degrees(True) < 0.5
     assert np.linalg.norm(estimate_relative_pose(*noisy, baseline)[1] - t) < 0.05
+
+
+def test_a_refinement_that_does_not_settle_is_refused(noisy, monkeypatch):
+    few = partial(multiview.least_squares, max_nfev=1)
+    monkeypatch.setattr(multiview, "least_squares", few)
+    with pytest.raises(ValueError, match="refinement has not settled after 1 steps .*refine=False"):
+        estimate_relative_pose(*noisy, 9.0)
 
 
 def test_the_estimate_is_the_same_each_time(noisy):

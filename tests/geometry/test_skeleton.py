@@ -49,5 +49,5 @@ def test_pck3d_leaves_out_root_spine_and_face():
 
 def test_joint_sets_are_found_by_name():
     assert all(joint_set(name) is known for name, known in JOINT_SETS.items())
-    with pytest.raises(ValueError, match="unknown joint set 'coco'; known: h36m17"):
+    with pytest.raises(ValueError, match="unknown joint set 'coco'; known: body25, body25b"):
         joint_set("coco")

@@ -35,7 +35,7 @@ def gradient(views, labels, weight, lam):
 @pytest.mark.parametrize("lam", [1.0, 3.0])
 def test_the_loss_is_least_there(data, weight, lam):
     noise, views, sequences = data
-    labels = implicit_labels(views, sequences, weight, lam)
+    labels = implicit_labels(views, weight, lam)
     if noise == "none":
         torch.testing.assert_close(labels, views.Y, rtol=0, atol=1e-4)
         return

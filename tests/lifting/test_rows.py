@@ -240,7 +240,7 @@ def test_a_joint_that_one_view_saw_gets_a_label_all_the_same():
 def test_recovered_cameras_are_the_true_ones_without_noise():
     train, _ = one_person(noise="none")
     views = collect(train)
-    found = recover_rigs(views, train)
+    found = recover_rigs(views)
     torch.testing.assert_close(found.R, views.R, atol=1e-4, rtol=0)
     torch.testing.assert_close(found.t, views.t, atol=1e-3, rtol=0)
 
@@ -248,7 +248,7 @@ def test_recovered_cameras_are_the_true_ones_without_noise():
 def test_recovered_cameras_are_near_the_true_ones_with_noise():
     train, _ = one_person()
     views = collect(train)
-    found = recover_rigs(views, train)
+    found = recover_rigs(views)
     turn = found.R @ views.R.mT
     degrees = ((turn.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2).clamp(-1, 1).arccos().rad2deg()
     assert 0.01 < degrees.max() < 5

@@ -50,6 +50,58 @@ def test_masks():
         pck.mask("seen", visible)
 
 
+FLAGS = np.array([[2] * 4 + [1] * 4 + [0] * 5])  # COCO's: visible, hidden but labelled, neither
+
+
+def test_coco_s_flags_are_counted_right_or_refused():
+    """By hand: joints 0 to 5 are right. 4 of 4 visible ones are found, 6 of 8 labelled ones."""
+    truth = np.zeros((1, 13, 2))
+    predicted = truth.copy()
+    predicted[0, 6:] += 100
+    box = np.array([[0, 0, 100, 100.0]])
+    visible, annotated = FLAGS == 2, FLAGS > 0
+
+    def rate(mask):
+        counts = pck.count(predicted, truth, box, 0.2, mask)
+        return int(counts.found.sum()), int(counts.counted.sum())
+
+    for kind in (bool, int, float, np.uint8):
+        given = visible.astype(kind), annotated.astype(kind)
+        assert rate(pck.mask("visible", *given)) == rate(given[0]) == (4, 4)
+        assert rate(pck.mask("annotated", *given)) == (6, 8)
+        assert rate(pck.mask("all", *given)) == (6, 13)
+    for given in ((FLAGS, annotated), (FLAGS - 1, None), (FLAGS, None)):
+        with pytest.raises(ValueError, match="visible must be True or False .* flags == 2 as vis"):
+            pck.mask("visible", *given)
+    with pytest.raises(ValueError, match="annotated must be True or False"):
+        pck.mask("annotated", visible, FLAGS)
+    with pytest.raises(ValueError, match="looked_for must be True or False"):
+        rate(FLAGS)
+
+
+def test_every_count_refuses_flags_for_a_mask():
+    joints, box = np.zeros((3, 13, 2)), np.tile([0, 0, 9, 9.0], (3, 1))
+    flags, scores = np.repeat(FLAGS, 3, axis=0), np.ones((3, 13))
+    counts = (
+        lambda mask: pck.precision_recall(joints, scores, joints, box, 0.2, mask, [0.5]).tolist(),
+        lambda mask: np.stack(pck.error_over_time([scores], [mask])).tolist(),
+        lambda mask: pck.acceleration_error(joints, joints, mask),
+        lambda mask: pck.count(joints, joints, box, 0.2, scores, mask).found.tolist(),
+    )
+    for count in counts:
+        assert count((flags == 2).astype(int)) == count(flags == 2)
+        with pytest.raises(ValueError, match="must be True or False"):
+            count(flags)
+
+
+@pytest.mark.parametrize(
+    "box", [[50, 50, 10, 10], [5, 5, 5, 5], [0, 0, np.nan, 9], [0, 0, np.inf, 9]]
+)
+def test_a_box_without_a_side_measures_nothing(truth, box):
+    with pytest.raises(ValueError, match=r"of row 0 has no longer side; it must be x1, y1, x2, y2"):
+        pck.count(truth, truth, np.tile(np.float64(box), (F, 1)), 0.2, EVERYWHERE)
+
+
 def test_a_placeholder_is_never_found(truth, box):
     annotated = EVERYWHERE.copy()
     annotated[:2, 3] = False

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from posebook import results
+from posebook.results import statistics
 
 
 def make_frame(**runs):
@@ -32,11 +33,11 @@ def test_summary_gives_the_t_interval():
 def test_the_gap_agrees_with_scipy():
     a, b = [50.0, 52.0, 51.0, 49.0], [60.0, 65.0, 58.0]
     frame = make_frame(a=a, b=b)
-    gap = results.compare(frame, "a", "b", "mpjpe_mm")
+    gap = results.compare(frame, "a", "b", "mpjpe_mm", paired=False)
     interval = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
     np.testing.assert_allclose([gap.low, gap.high], [interval.low, interval.high])
     assert gap.mean == pytest.approx(50.5 - 61) and gap.n == 3 and not gap.paired
-    paired = results.compare(frame, "a", "b", "mpjpe_mm", paired=True)
+    paired = results.compare(frame, "a", "b", "mpjpe_mm")
     interval = stats.ttest_rel(a[:3], b).confidence_interval()
     np.testing.assert_allclose([paired.low, paired.high], [interval.low, interval.high])
     assert paired.n == 3 and paired.paired
@@ -58,6 +59,40 @@ def test_a_ratio_does_not_depend_on_the_unit():
 def test_equal_runs_have_an_interval_of_no_width():
     gap = results.compare(make_frame(a=[1.0] * 3, b=[2.0] * 3), "a", "b", "mpjpe_mm")
     assert gap[:3] == (-1.0, -1.0, -1.0)
+
+
+def test_what_a_seed_does_to_both_rows_is_no_noise():
+    easy_and_hard_seeds = np.array([0.0, 30.0, -20.0, 11.0, 5.0])
+    runs = {"a": 50 + easy_and_hard_seeds, "b": 52 + easy_and_hard_seeds + [0.1, 0, -0.1, 0, 0]}
+    gap = results.compare(make_frame(**runs), "a", "b", "mpjpe_mm")
+    assert results.verdict(gap, -1) == "confirmed" and gap.high < -1.8
+    apart = results.compare(make_frame(**runs), "a", "b", "mpjpe_mm", paired=False)
+    assert results.verdict(apart, -1) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("metric", "printed", "margin"),
+    [
+        ("mpjpe_mm", -47.6, 4.76), ("mpjpe_mm", -2.0, 1.0), ("mpjpe_mm", None, 1.0),
+        ("pck_0.2_mean13", 1.7, 0.5), ("pck_0.2_mean13", 20.0, 2.0), ("mean_error_px", None, 0.1),
+        ("viewpoint_error_deg", None, 1.0), ("canonical_spread_ratio", None, 0.05),
+    ],
+)  # fmt: skip
+def test_the_margin_is_a_tenth_of_the_printed_gap_or_what_matters(metric, printed, margin):
+    assert statistics.smallest_difference(metric, printed) == pytest.approx(margin)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "n", "expected"),
+    [
+        (-0.9, 0.8, 5, "no difference"), (-1.1, 0.8, 5, "undecided"), (-0.8, 1.1, 5, "undecided"),
+        (-0.9, -0.1, 5, "confirmed"), (0.1, 0.9, 5, "contradicted"), (-0.9, 0.8, 2, "undecided"),
+        (math.nan, math.nan, 5, "undecided"),
+    ],
+)  # fmt: skip
+def test_an_interval_within_the_margin_shows_that_there_is_no_difference(low, high, n, expected):
+    gap = results.Gap(-0.05 if high > 0 > low else (low + high) / 2, low, high, n, True)
+    assert results.verdict(gap, -1, margin=1.0) == expected
 
 
 @pytest.mark.parametrize(

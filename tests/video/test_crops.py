@@ -159,3 +159,15 @@ def test_only_the_rectangle_is_erased():
     assert (out[0, 5:7, 3:10] == mean).all()
     assert (out != 255).any(-1).sum() == 14
     assert torch.equal(out[1], white[1]) and (white == 255).all()
+
+
+def test_pictures_of_every_kind_are_cut_as_rgb():
+    """Grey and alpha once left what the memory held in the crop's other channels."""
+    rng = np.random.default_rng(0)
+    grey, alpha = rng.integers(0, 255, (2, 40, 50), dtype=np.uint8)
+    M = crops.crop_matrix(torch.tensor([[5.0, 5.0, 30.0, 30.0]]), 32)
+    expected = crops.cut([np.dstack([grey, grey, grey])], M, 32)
+    for array in (grey, np.dstack([grey, alpha]), np.stack([grey, grey, grey])):
+        assert torch.equal(crops.cut([array], M, 32), expected)
+    with pytest.raises(ValueError, match=r"a picture must be .*got \(40, 50, 6\)"):
+        crops.cut([np.zeros((40, 50, 6), np.uint8)], M, 32)

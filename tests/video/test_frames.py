@@ -115,7 +115,7 @@ def encoder():
 
 def test_features_are_computed_once_and_kept(encoder, tmp_path, monkeypatch):
     frames = collect_frames([record(3), record(2, seed=1)])
-    options = dict(copies=2, erasing=True, seed=3, key="k", folder=tmp_path)
+    options = dict(copies=2, erasing=True, seed=3, folder=tmp_path)
     first = features(frames, encoder, 32, **options)
     assert first.X.shape == (10, 32, 1, 1) and first.X.dtype == torch.float16
     assert first.copies == 2 and first.joints.shape == (10, J, 2)
@@ -128,7 +128,7 @@ def test_features_are_computed_once_and_kept(encoder, tmp_path, monkeypatch):
 def test_features_do_not_depend_on_the_batch(encoder, tmp_path):
     frames = collect_frames([record(5)])
     found = [
-        features(frames, encoder, 32, copies=1, seed=1, key=str(b), folder=tmp_path, batch=b).X
+        features(frames, encoder, 32, copies=1, seed=1, folder=tmp_path / str(b), batch=b).X
         for b in (1, 2, 64)
     ]
     for other in found[1:]:
@@ -138,7 +138,7 @@ def test_features_do_not_depend_on_the_batch(encoder, tmp_path):
 def test_a_copy_has_one_draw_a_clip(encoder, tmp_path):
     same = np.repeat(np.random.default_rng(0).integers(0, 255, (1, 40, 60, 3), np.uint8), 3, 0)
     frames = collect_frames([record(3, pictures=same), record(3, pictures=same, seed=1)])
-    X = features(frames, encoder, 32, copies=2, seed=0, key="one", folder=tmp_path).X
+    X = features(frames, encoder, 32, copies=2, seed=0, folder=tmp_path).X
     X = X.view(2, 2, 3, -1)  # copy, clip, frame
     assert torch.equal(X[:, :, 0], X[:, :, 2])
     assert not torch.equal(X[0, 0], X[0, 1]) and not torch.equal(X[0, 0], X[1, 0])

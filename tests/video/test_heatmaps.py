@@ -7,6 +7,7 @@ import torch
 from torch.autograd import gradcheck
 
 from posebook.video import heatmaps
+from posebook.video.heads import joints_of
 
 SIZE = 64
 
@@ -87,3 +88,30 @@ def test_maps_that_are_not_square():
     maps[0, 2, 7] = 1
     maps[0, 2, 8] = 0.5
     assert heatmaps.decode(maps)[0].tolist() == [[7.25, 2]]
+
+
+def test_a_map_that_is_not_a_number_has_no_joint():
+    maps = torch.zeros(2, 8, 8)
+    maps[:, 3, 5] = 1
+    maps[1, 0, 0] = torch.nan
+    cells, score = heatmaps.decode(maps)
+    assert cells[0].tolist() == [5, 3] and score.tolist() == [1, 0]
+    assert cells[1].isnan().all()
+
+
+@pytest.mark.parametrize("loss", ["heatmap", "integral", "regression"])
+def test_a_joint_that_is_not_a_number_has_no_score(loss):
+    output = torch.ones(1, 2, 2) if loss == "regression" else torch.ones(1, 2, 8, 8)
+    output[0, 1] = torch.nan
+    joints, score = joints_of(loss, output, 32)
+    assert joints[0, 0].isfinite().all() and score[0, 0] > 0
+    assert joints[0, 1].isnan().all() and score[0, 1] == 0
+
+
+def test_encoding_at_the_border_by_hand():
+    """Peaks at -0.4, -0.6 and 7.4 of an 8 x 8 map: exp(-d^2 / 2) at the nearest cell each way."""
+    joints = torch.tensor([[-0.4, 3.0], [-0.6, 3.0], [-7.0, 3.0], [7.4, 7.4], [torch.nan, 3.0]])
+    maps, inside = heatmaps.encode(joints, 8, 1.0)
+    assert inside.tolist() == [True, True, False, True, False]
+    expected = [math.exp(-0.08), math.exp(-0.18), 0, math.exp(-0.16), 0]
+    torch.testing.assert_close(maps.amax((-1, -2)), torch.tensor(expected))

@@ -1,10 +1,12 @@
 """Whole videos: every form gives what it should, and never holds more than it must."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from posebook.data.formats.pictures import read_video
 from posebook.video.backbone import Encoder
 from posebook.video.crops import normalised
 from posebook.video.inference import (
@@ -176,8 +178,91 @@ def test_a_box_that_shows_nothing_is_refused_by_name_and_frame(small, box):
     good = [0, 0, 40, 40]
     with pytest.raises(ValueError, match=r"gym\.avi: frame 2: the box .* has no area in the pic"):
         list(poses(*small, pictures, [good, good, box], size=SIZE, N=1, name="gym.avi"))
+
+
+def never(*_):
+    raise AssertionError("a frame was looked at")
+
+
+def test_another_number_of_boxes_is_refused_before_the_work_where_it_is_known(small, tmp_path):
+    pictures = [np.zeros((50, 90, 3), np.uint8)] * 3
+    good = [0, 0, 40, 40]
+    small[0].register_forward_hook(never)
+    for boxes in ([good] * 2, [good] * 4):
+        said = rf"gym\.avi: {len(boxes)} boxes for 3 frames; the video may be"
+        with pytest.raises(ValueError, match=said):
+            next(poses(*small, pictures, boxes, size=SIZE, N=1, name="gym.avi"))
+    writer = cv2.VideoWriter(
+        str(tmp_path / "gym.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (90, 50)
+    )
+    for picture in pictures:
+        writer.write(picture)
+    writer.release()
+    with pytest.raises(ValueError, match=r"4 boxes for 3 frames"):
+        next(poses(*small, read_video(tmp_path / "gym.avi"), [good] * 4, size=SIZE, N=1))
+
+
+def test_boxes_of_an_unknown_number_are_counted(small):
+    pictures = [np.zeros((50, 90, 3), np.uint8)] * 3
+    good = [0, 0, 40, 40]
+    assert len(list(poses(*small, pictures, (good for _ in range(3)), size=SIZE, N=1))) == 3
     with pytest.raises(ValueError, match=r"gym\.avi: frame 2 has no box, there are 2"):
-        list(poses(*small, pictures, [good, good], size=SIZE, N=1, name="gym.avi"))
+        list(poses(*small, pictures, (good for _ in range(2)), size=SIZE, N=1, name="gym.avi"))
+    with pytest.raises(ValueError, match=r"gym\.avi: 5 boxes for 3 frames"):
+        list(poses(*small, pictures, (good for _ in range(5)), size=SIZE, N=1, name="gym.avi"))
+
+
+@pytest.mark.parametrize("lost", [None, [np.nan] * 4, [0, 0, 0, 0]])
+@pytest.mark.parametrize("form", ["cached", "stream"])
+def test_where_the_person_is_lost_the_film_goes_on_and_the_frame_is_marked(small, lost, form):
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 255, (50, 90, 3), dtype=np.uint8) for _ in range(8)]
+    first, later = [5, 5, 40, 45], [30, 5, 70, 45]
+    boxes = [lost, first, first, lost, lost, later, later, lost]
+    # By hand: the whole picture before the first box, and then the last one again.
+    filled = [[-0.5, -0.5, 89.5, 49.5], *[first] * 4, *[later] * 3]
+    options = dict(size=SIZE, N=2, form=form)
+    found = list(poses(*small, pictures, boxes, **options))
+    expected = list(poses(*small, pictures, filled, **options))
+    for at, ((joints, scores), (theirs, their_scores)) in enumerate(zip(found, expected)):
+        if at in (0, 3, 4, 7):
+            assert joints.isnan().all() and (scores == 0).all()
+        else:
+            assert torch.equal(joints, theirs) and torch.equal(scores, their_scores)
+
+
+@pytest.mark.parametrize(
+    ("box", "said"),
+    [
+        ([5, 5, 40, 45, 0.9], r"got shape \(5,\); give scores apart, such as boxes\[:, :4\]"),
+        ([5, 5, 40, np.nan], "has no area"),
+        ([5, 5, np.inf, 45], "has no area"),
+        ([89.6, 5, 99, 9], "has no area"),  # the picture ends at 89.5
+        ([-9, 5, -0.6, 9], "has no area"),  # and begins at -0.5
+    ],
+)
+def test_a_box_is_four_numbers_that_meet_the_picture(small, box, said):
+    picture = np.zeros((50, 90, 3), np.uint8)
+    with pytest.raises(ValueError, match=rf"gym\.avi: frame 0: .*{said}"):
+        list(poses(*small, [picture], [box], size=SIZE, N=1, name="gym.avi"))
+
+
+@pytest.mark.parametrize("box", [[89.4, 5, 99, 9], [-9, 5, -0.4, 9], [-99, -99, 300, 300]])
+def test_a_box_that_meets_the_picture_by_a_part_of_a_pixel_is_taken(small, box):
+    [(joints, _)] = poses(*small, [np.zeros((50, 90, 3), np.uint8)], [box], size=SIZE, N=1)
+    assert joints.isfinite().all()
+
+
+def test_frames_of_any_size_and_none_at_all_are_a_video(small):
+    frames = [np.zeros(shape, np.uint8) for shape in ((1, 1, 3), (50, 90), (90, 50, 2))]
+    found = list(poses(*small, frames, size=SIZE, N=1))
+    assert len(found) == 3 and all(joints.isfinite().all() for joints, _ in found)
+    assert list(poses(*small, [], [], size=SIZE, N=1)) == []
+
+
+def test_an_unknown_loss_is_refused(small):
+    with pytest.raises(ValueError, match="unknown loss 'l1'; known: heatmap, integral, regression"):
+        next(poses(*small, [], size=SIZE, N=1, loss="l1"))
 
 
 def test_an_unknown_form_of_reading_is_refused(small):

@@ -206,6 +206,65 @@ def test_a_checkpoint_of_another_run_is_refused(change, smoke, cache, tmp_path):
     assert (tmp_path / "training.pt").read_bytes() == before
 
 
+@pytest.mark.parametrize("change", ["clips", "encoder", "features", "first weights"])
+def test_the_same_folder_never_gives_the_weights_of_another_training(
+    change, smoke, cache, tmp_path
+):
+    profile, row = settings("video", "smoke", "res50-tce-s")
+    setting = video.prepare.prepare(profile, row, 0, folder=cache)
+
+    def weights(folder=None, setting=setting, seed=0):
+        torch.manual_seed(seed)
+        model = video.prepare.build(profile, row, setting.base, 15)
+        video.train.train(model, setting, profile, row, 0, folder)
+        return model.state_dict()
+
+    first = weights(tmp_path)
+    other = {}
+    if change == "clips":
+        moved = replace(setting.train, joints=setting.train.joints + 3)
+        other["setting"] = replace(setting, train=moved)
+    elif change == "encoder":
+        base = pretraining.build(profile.base, 15)
+        other["setting"] = replace(setting, base=base)
+    elif change == "features":  # of other augmentations
+        more = video.prepare.prepare(profile, row, 1, folder=cache)
+        other["setting"] = replace(setting, train_features=more.train_features)
+    else:
+        other["seed"] = 1
+    with pytest.raises(ValueError, match="belongs to a run with other .* use another folder"):
+        weights(tmp_path, **other)
+    assert all(torch.equal(first[name], value) for name, value in weights(tmp_path).items())
+
+
+def test_features_of_another_encoder_size_or_clip_are_not_taken(smoke, cache, tmp_path):
+    """One folder for all of them: each is what an empty folder gives."""
+    frames = [collect_frames(make_clips(None, split=split)[0][:1]) for split in (1, 2)]
+    encoders = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        encoders.append(pretraining.build(smoke().base, 15).encoder.eval())
+    asked = [
+        dict(frames=f, encoder=e, size=s)
+        for f, e, s in ((frames[0], encoders[0], 32), (frames[0], encoders[1], 32),
+                        (frames[0], encoders[0], 64), (frames[1], encoders[0], 32))
+    ]  # fmt: skip
+    for number, options in enumerate(asked):
+        shared = features(**options, folder=tmp_path / "shared")
+        alone = features(**options, folder=tmp_path / str(number))
+        assert torch.equal(shared.X, alone.X)
+    assert len(list((tmp_path / "shared" / "features").glob("*.npy"))) == 4
+
+
+def test_a_base_network_that_watched_other_pictures_is_trained_anew(smoke, tmp_path):
+    base = replace(smoke().base, steps=2, batch=4)
+    train, test = (collect_frames([part]) for part in make_stills(None))
+    first, record = pretraining.base_network(base, train, test, 0, folder=tmp_path)
+    other, again = pretraining.base_network(base, train, train, 0, folder=tmp_path)
+    assert record["key"] != again["key"] and record["curves"] != again["curves"]
+    assert same_weights(first, other)  # what is watched changes curves, not weights
+
+
 def test_a_checkpoint_of_other_code_is_refused(smoke, cache, tmp_path, monkeypatch):
     run("res50-tce-s", folder=tmp_path, cache=cache)
     monkeypatch.setattr(video.train, "code_digest", lambda: "sha256:" + "9" * 64)
@@ -282,7 +341,7 @@ def test_cached_features_are_those_of_fresh_crops(smoke, cache):
     profile, row = settings("video", "smoke", "res50-tce-bc")
     setting = video.prepare.prepare(profile, row, 0, folder=cache)
     frames, encoder = setting.train, setting.base.encoder
-    plain = features(frames, encoder, profile.base.crop, key="plain", folder=cache)
+    plain = features(frames, encoder, profile.base.crop, folder=cache)
     setting = replace(setting, train_features=plain)
     starts = video.train.block_starts(frames, profile.length)[:2]
     batch = video.train.draw_batch(setting, profile, row, starts, draw(0, 0))
@@ -407,7 +466,7 @@ def test_lost_frames_are_neither_seen_nor_asked_for(variant, smoke, cache):
         records.append(replace(clip, **{name: getattr(clip, name)[mine] for name in names}))
     shorter = collect_frames(records)
     cut = video.features.Features(
-        feats.X[left], feats.joints[left], feats.counted[left], feats.M[left], shorter
+        feats.X[left], feats.joints[left], feats.counted[left], feats.M[left], shorter, feats.key
     )
     expected = video.predict.predict(model, cut, profile, row)
     found = video.predict.predict(model, feats, profile, row, left=left)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from posebook.data.official.folders import lfs_pointer, refuse_pointer
 from posebook.data.official.report import Report
@@ -94,10 +94,18 @@ def read_json(path: Path, remedy: str) -> Any:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """Width and height of a picture, from its first bytes; ValueError if it is no picture."""
+    """Width and height of a picture as `read_picture` gives it, upright, from its first bytes.
+
+    Raises:
+        ValueError: if it is no picture.
+    """
     try:
         with Image.open(path) as picture:
-            return picture.size
+            exif = Image.Exif()  # `getexif` would look for it behind the pixels
+            exif.load(picture.info.get("exif", b""))
+            turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            # Pillow turns the size of a TIFF file itself.
+            return picture.size[::-1] if turned and picture.format != "TIFF" else picture.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         if path.is_file():

@@ -8,7 +8,7 @@ import importlib
 from pathlib import Path
 
 from posebook.data.official.folders import DATASETS, data_folder
-from posebook.data.official.report import Report, write_sheet
+from posebook.data.official.report import Report, refuse_sheet, write_sheet
 
 
 def check(name: str, folder: Path) -> Report:
@@ -25,13 +25,15 @@ def check_and_say(name: str, folder: Path | None = None, sheet: Path | None = No
 
     Raises:
         ValueError: for an unknown data set.
-        FileNotFoundError: where there is no such folder.
+        OSError: where there is no such folder, or no place for the sheet.
     """
     if name not in DATASETS:
         raise ValueError(f"unknown data set {name!r}; known: {', '.join(DATASETS)}")
     folder = folder or data_folder(name)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
+    if sheet:
+        refuse_sheet(folder, sheet)
     report = check(name, folder)
     print(report)
     if sheet and not report.samples:

@@ -155,7 +155,7 @@ def _distances(sequence: ViewSequence, frames: int) -> np.ndarray:
     world = sequence.joints_3d[at].astype(np.float64)
     projected = np.stack([camera.project(world) for camera in sequence.cameras], axis=1)
     apart = np.linalg.norm(sequence.joints_2d[at, :, None] - projected[:, None], axis=-1)
-    return np.median(apart, axis=(0, 3))
+    return np.median(np.nan_to_num(apart, nan=np.inf), axis=(0, 3))  # behind a camera: no pixel
 
 
 def read_positions(path: Path, faults: Faults = None) -> dict[str, dict[str, np.ndarray]]:
@@ -202,6 +202,8 @@ def read_detections(path: Path, faults: Faults = None) -> Detections:
     for subject, takes in positions.items():
         for take, views in takes.items():
             where = f"{path}: positions_2d of {subject}/{take}"
+            if type(views) is tuple or (isinstance(views, np.ndarray) and views.ndim):
+                views = takes[take] = list(views)
             if type(views) is not list or len(views) != len(CAMERAS):
                 raise ValueError(f"{where} must be a list of {len(CAMERAS)} views, one a camera")
             for view in views:
@@ -369,7 +371,7 @@ def _check_complete(sequences: list[ViewSequence], folder: Path) -> None:
         if found != official:
             warnings.warn(
                 f"{folder}: {found:,} pictures of {part}, officially {official:,}; "
-                "`python -m posebook.data check human36m` says more",
+                "`python -m posebook check human36m` says more",
                 stacklevel=3,
             )
 

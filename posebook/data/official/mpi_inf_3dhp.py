@@ -94,7 +94,7 @@ def load_views(
         if found != official:
             warnings.warn(
                 f"{folder}: {found:,} {what}, officially {official:,}; "
-                "`python -m posebook.data check mpi-inf-3dhp` says more",
+                "`python -m posebook check mpi-inf-3dhp` says more",
                 stacklevel=2,
             )
     return train, test

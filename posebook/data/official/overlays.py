@@ -27,7 +27,8 @@ def overlays(sequence: ViewSequence, title: str) -> list[tuple[str, np.ndarray]]
         draw_skeleton(picture, seen, bodies, width=6)
         pen = ImageDraw.Draw(picture)
         for bone in bodies.bones:
-            pen.line([tuple(truth[joint]) for joint in bone], fill="black", width=1)
+            if np.isfinite(truth[list(bone)]).all():  # what lies behind the camera has no place
+                pen.line([tuple(truth[joint]) for joint in bone], fill="black", width=1)
         where = f"{title}{sequence.subject} {sequence.action}\n{camera.name} frame {at}"
         samples.append((where, np.asarray(picture)))
     return samples
@@ -36,6 +37,6 @@ def overlays(sequence: ViewSequence, title: str) -> list[tuple[str, np.ndarray]]
 def _framed(seen: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both (J, 2) moved and scaled so that they fill the picture but for a margin."""
     points = np.concatenate([seen, truth])
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
     scale = 0.85 * SIDE / max((high - low).max(), 1.0)
     return tuple((p - (low + high) / 2) * scale + SIDE / 2 for p in (seen, truth))

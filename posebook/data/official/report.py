@@ -1,12 +1,13 @@
 """What `python -m posebook check` says about a folder: plain text, and a sheet of samples."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+
+from posebook.storage import refuse_unwritable, whole
 
 
 @dataclass
@@ -79,18 +80,23 @@ def contact_sheet(samples: Sequence[tuple[str, np.ndarray]], columns: int = 4) -
     return figure
 
 
-def write_sheet(report: Report, path: Path) -> None:
-    """The samples as one picture file, written beside and renamed; never into the data folder."""
-    path = Path(path)
-    if report.folder.resolve() in path.resolve().parents:
+def refuse_sheet(folder: Path, path: Path) -> None:
+    """Refuse a sheet before the work: nothing is written into the data folder, and none is made.
+
+    Raises:
+        ValueError, OSError: with the remedy.
+    """
+    if folder.resolve() in path.resolve().parents:
         raise ValueError(
             f"{path} lies in the data folder, where nothing is written; choose another"
         )
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.png")
-    try:
-        contact_sheet(report.samples).savefig(unfinished, dpi=110, format="png")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    refuse_unwritable(path.parent, "choose another place with --sheet")
+
+
+def write_sheet(report: Report, path: Path) -> None:
+    """The samples as one picture file. Raises as `refuse_sheet`."""
+    refuse_sheet(report.folder, path)
+    with whole(path) as file:
+        contact_sheet(report.samples).savefig(file, dpi=110, format="png")

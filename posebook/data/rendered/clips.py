@@ -29,6 +29,8 @@ from posebook.data.rendered.store import (
 from posebook.data.rendered.takes import FPS, GROUPS, clip_take
 from posebook.data.rendered.truth import motion_between
 from posebook.geometry.skeleton import joint_set as find_joint_set
+from posebook.paths import cache_folder
+from posebook.storage import writing_to
 
 SPLITS = (1, 2, 3)
 
@@ -48,13 +50,19 @@ def make_clips(
     if split not in SPLITS:
         raise ValueError(f"embedded video: unknown split {split!r}; known: 1, 2, 3")
     columns = _columns(joint_set)
-    folder = generate(size, "clips")
+    folder = _generated(size, "clips")
     train, test = [], []
     for name in clip_names(size):
         tested = name[0] == GROUPS[split - 1]
         clip = _read_clip(folder / f"{name}.npz", name, joint_set, columns, tested)
         (test if tested else train).append(clip)
     return train, test
+
+
+def _generated(size: VideoSize, what: str) -> Path:
+    """As `generate`; where it may not write, that is said before anything is rendered."""
+    with writing_to(cache_folder(), "set POSEBOOK_CACHE to a folder of your own"):
+        return generate(size, what)
 
 
 def make_stills(size: VideoSize, joint_set: str = "mpii16") -> tuple[ImageSet, ImageSet]:
@@ -68,7 +76,7 @@ def make_stills(size: VideoSize, joint_set: str = "mpii16") -> tuple[ImageSet, I
     if min(size.stills, size.test_stills) < 1:
         raise ValueError(f"embedded video: there are no stills in {size}; give both at least 1")
     columns = _columns(joint_set)
-    folder = generate(size, "stills")
+    folder = _generated(size, "stills")
     return tuple(
         _read_stills(
             [folder / f"{u}.npz" for u in _still_units(size, part)], joint_set, columns, part

@@ -122,6 +122,18 @@ def test_layout_name_may_be_absent(copy):
     assert human36m.read_detections(copy / PATH_CPN).layout == "unnamed"
 
 
+@pytest.mark.parametrize("pack", [np.stack, tuple])
+def test_four_views_may_stand_in_an_array_or_a_tuple(copy, pack):
+    tables = read_tables(copy)
+    before = human36m.read_detections(copy / PATH_CPN).positions["S1"]["Eating"]
+    tables["positions_2d"]["S1"]["Eating"] = pack(before)
+    np.savez(copy / PATH_CPN, **tables)
+    after = human36m.read_detections(copy / PATH_CPN).positions["S1"]["Eating"]
+    assert type(after) is list and len(after) == 4
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize(
     ("key", "action"),
     [("Sitting", "Sitting"), ("SittingDown 2", "SittingDown"), ("TakingPhoto 1", "Photo"),

@@ -71,9 +71,9 @@ def test_the_archives_own_folder_may_be_there(official, clips, tmp_path):
 def test_small_integers_do_not_wrap(tmp_path):
     """A box from 200 to 250 in uint8: its middle is 225, and 200 + 250 is 194."""
     clip = fixtures_2d.penn_clips(3)[2]
-    clip = replace(clip, box=np.tile(np.float32([199, 199, 249, 249]), (len(clip), 1)))
+    boxes = np.tile(np.float32([199, 199, 249, 249]), (len(clip), 1))
     path = tmp_path / "0003.mat"
-    fixtures_2d.write_penn_label(path, clip, clip.box.astype(float) + 1, (120, 160), np.uint8)
+    fixtures_2d.write_penn_label(path, clip, boxes.astype(float) + 1, (120, 160), np.uint8)
     box = penn_action.read_label(path).box
     assert (box[:, 0] + box[:, 2] == 448).all()
 

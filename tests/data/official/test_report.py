@@ -148,6 +148,16 @@ def test_sheet_in_the_data_folder_is_refused(data, capsys):
     assert "where nothing is written" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("sheet", ["nowhere/a.png", "file/a.png"])
+def test_a_place_for_no_sheet_is_refused_before_the_check(sheet, tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").touch()
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "jhmdb", "data", "--sheet", sheet]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.startswith("Cannot check: there is no folder ")
+
+
 @pytest.mark.parametrize("name", ["h36m", "report", "", "json"])
 @pytest.mark.parametrize("with_folder", [False, True])
 def test_an_unknown_data_set_is_refused_with_the_known_ones(name, with_folder, tmp_path, capsys):

@@ -1,0 +1,137 @@
+// Skeletons that turn and move. Each <figure class="skeletons"> holds its data as JSON and a strip
+// of still pictures; with this script and a canvas, the strip gives way to a player. Drag, or use
+// the slider or the arrow keys, to turn; Space plays. posebook/book/player.py writes the figures.
+(() => {
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+  const numbers = (text) => {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    return new Int16Array(bytes.buffer); // millimetres, x right, y down, z away; little-endian
+  };
+
+  function start(figure) {
+    const data = JSON.parse(figure.querySelector("script").textContent);
+    const canvas = document.createElement("canvas");
+    const paint = canvas.getContext && canvas.getContext("2d");
+    if (!paint) return; // the strip stays
+    const bodies = data.bodies.map((body) => ({ ...body, at: numbers(body.at) }));
+    const shown = bodies.filter((body) => !body.behind);
+    const behind = bodies.filter((body) => body.behind);
+    const joints = data.joints, frames = data.frames;
+    let turn = 0, frame = 0, playing = false, last = 0, dragged = null, swing = 0;
+
+    figure.querySelector(".strip").replaceWith(canvas);
+    canvas.tabIndex = 0;
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", data.label + " Arrow keys turn it, space plays.");
+    const bar = document.createElement("div");
+    bar.className = "controls";
+    const button = document.createElement("button");
+    button.type = "button";
+    const slider = document.createElement("input");
+    Object.assign(slider, { type: "range", min: -180, max: 180, step: 1, value: 0 });
+    slider.setAttribute("aria-label", "Turn, in degrees");
+    const said = document.createElement("output");
+    bar.append(button, slider, said);
+    canvas.after(bar);
+
+    function draw() {
+      const ratio = devicePixelRatio || 1, wide = canvas.clientWidth, high = canvas.clientHeight;
+      if (canvas.width !== Math.round(wide * ratio)) {
+        canvas.width = wide * ratio;
+        canvas.height = high * ratio;
+      }
+      paint.setTransform(ratio, 0, 0, ratio, 0, 0);
+      paint.clearRect(0, 0, wide, high);
+      const panel = wide / shown.length, scale = Math.min(panel, high - 24) / data.size;
+      const ink = getComputedStyle(canvas).color;
+      shown.forEach((body, i) => {
+        const x = (i + 0.5) * panel, y = (high - 24) / 2;
+        for (const other of behind) bones(other, x, y, scale, 6, "rgba(128,128,128,.45)");
+        bones(body, x, y, scale, 3, null);
+        paint.fillStyle = ink;
+        paint.font = "13px sans-serif";
+        paint.textAlign = "center";
+        paint.fillText(body.name, x, high - 6, panel - 6);
+      });
+      said.textContent = `${Math.round(turn)}°`;
+      slider.value = turn;
+      button.textContent = playing ? "Pause" : "Play";
+      button.setAttribute("aria-pressed", playing);
+    }
+
+    function bones(body, x, y, scale, width, color) {
+      const c = Math.cos(turn * Math.PI / 180), s = Math.sin(turn * Math.PI / 180);
+      const place = (j) => {
+        const k = 3 * (frame * joints + j);
+        const a = body.at[k], b = body.at[k + 1], d = body.at[k + 2];
+        return [x + scale * (c * a + s * d), y + scale * b, c * d - s * a];
+      };
+      paint.lineCap = "round";
+      paint.lineWidth = width;
+      data.bones
+        .map(([p, q, side]) => ({ p: place(p), q: place(q), side }))
+        .sort((m, n) => n.p[2] + n.q[2] - m.p[2] - m.q[2]) // the far ones first
+        .forEach(({ p, q, side }) => {
+          paint.strokeStyle = color || data.colors[side];
+          paint.beginPath();
+          paint.moveTo(p[0], p[1]);
+          paint.lineTo(q[0], q[1]);
+          paint.stroke();
+        });
+    }
+
+    function step(time) {
+      if (!playing || !canvas.isConnected) return;
+      const passed = Math.min(time - (last || time), 100);
+      last = time;
+      if (frames > 1) frame = Math.floor(time * data.fps / 1000) % frames;
+      swing += passed / 1000;
+      // From the camera's own view to beside it and back: rest, turn, rest.
+      turn = 45 * (1 - Math.cos(Math.max(0, (swing % 8) - 1.5) * 2 * Math.PI / 6.5));
+      draw();
+      requestAnimationFrame(step);
+    }
+
+    function play(on) {
+      playing = on;
+      last = 0;
+      draw();
+      if (on) requestAnimationFrame(step);
+    }
+    const turnTo = (angle) => {
+      play(false);
+      turn = ((angle + 540) % 360) - 180;
+      draw();
+    };
+
+    button.onclick = () => play(!playing);
+    slider.oninput = () => turnTo(+slider.value);
+    canvas.onpointerdown = (event) => {
+      dragged = event.clientX - turn;
+      canvas.setPointerCapture(event.pointerId);
+    };
+    canvas.onpointermove = (event) => dragged !== null && turnTo(event.clientX - dragged);
+    canvas.onpointerup = canvas.onpointercancel = () => (dragged = null);
+    canvas.onkeydown = (event) => {
+      const by = { ArrowLeft: -10, ArrowRight: 10 }[event.key];
+      if (by) turnTo(turn + by);
+      else if (event.key === " ") play(!playing);
+      else if (event.key === "." && frames > 1) { play(false); frame = (frame + 1) % frames; draw(); }
+      else return;
+      event.preventDefault();
+    };
+    addEventListener("resize", draw);
+    draw();
+    if (!still) {
+      new IntersectionObserver((seen, watch) => {
+        if (seen[0].isIntersecting) { watch.disconnect(); play(true); }
+      }).observe(canvas); // plays when it is first looked at
+    }
+  }
+
+  const all = () => document.querySelectorAll("figure.skeletons").forEach((figure) => {
+    try { start(figure); } catch (error) { console.warn("skeletons: " + error.message); }
+  });
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", all); else all();
+})();

@@ -1,0 +1,49 @@
+"""What was done to takes on their way to a network, held against what a row says.
+
+An option that is read in one place only has no effect on takes that came another way. So takes
+carry what was done to them, and training asks.
+"""
+
+from collections.abc import Iterable, Mapping
+
+# What rows of chapters 3 and 4 ask for, and what takes have to which nothing was done.
+PLAIN: dict[str, object] = {
+    "views": "real", "cameras": "known", "labels": "true", "noise": "full", "split": "subjects",
+    "long_takes": False, "recentre": "shift", "projection": "perspective",
+}  # fmt: skip
+
+
+def generated(variant: object) -> dict[str, object]:
+    """What a row wants that is made with the embedded takes, and cannot be added to others."""
+    return {name: getattr(variant, name, PLAIN[name]) for name in ("noise", "split", "long_takes")}
+
+
+def only_embedded(variant: object) -> bool:
+    """Whether no other takes than the embedded ones can be as a row wants them."""
+    return any(wish != PLAIN[name] for name, wish in generated(variant).items())
+
+
+def refuse_generated(variant: object, whose: str) -> None:
+    """Raise a ValueError if a row wants of some takes, in words, what only embedded ones have."""
+    for name, wish in generated(variant).items():
+        if wish != PLAIN[name]:
+            raise ValueError(
+                f"{name}={wish!r} is made with the embedded takes and cannot be given to {whose}; "
+                f"choose a row with {name}={PLAIN[name]!r}"
+            )
+
+
+def check_done(
+    done: Mapping[str, object], variant: object, names: Iterable[str], remedy: str
+) -> None:
+    """Raise a ValueError that ends with the remedy if takes are not as a row wants them.
+
+    Args:
+        names: the row's options that are about takes.
+    """
+    for name in names:
+        there, wish = done.get(name, PLAIN[name]), getattr(variant, name)
+        if there != wish:
+            raise ValueError(
+                f"the row wants {name}={wish!r} and its takes have {name}={there!r}; {remedy}"
+            )

@@ -1,0 +1,257 @@
+"""Detections as detectors write them: OpenPose, COCO results, AlphaPose, and our own npz.
+
+OpenPose writes a file a frame into a folder; the others write a file a camera. What one camera
+saw becomes arrays over frames and people. Within a frame people have no order.
+"""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from posebook.data.joint_orders import map_confidence, map_joints
+from posebook.geometry.skeleton import joint_set
+
+# What a number of joints is: a set, and how many of them belong to it (the rest are hands, face).
+_SETS = {
+    16: ("mpii16", 16), 17: ("coco17", 17), 25: ("body25", 25), 26: ("halpe26", 26),
+    33: ("mediapipe33", 33), 133: ("coco17", 17), 136: ("halpe26", 26),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What one camera saw in T frames, of at most P people.
+
+    Attributes:
+        joints: (T, P, J, 2) pixels, NaN where missing. confidence: (T, P, J), 0 there, and for
+            places in which nobody is.
+        start: number of the first frame. exact: whether nobody can have been left out at the ends;
+            COCO's files list people, not frames.
+    """
+
+    name: str
+    joints: np.ndarray
+    confidence: np.ndarray
+    joint_set: str
+    notes: tuple[str, ...] = ()
+    start: int = 0
+    exact: bool = True
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    @property
+    def people(self) -> np.ndarray:
+        """(T, P) whether somebody is in this place."""
+        return (self.confidence > 0).any(-1)
+
+    def mapped(self, target: str) -> "View":
+        """In the joint order of `target`."""
+        if self.joint_set == target:
+            return self
+        names = self.joint_set, target
+        joints = map_joints(self.joints, *names)
+        confidence = map_confidence(self.confidence, *names)
+        joints[confidence == 0] = np.nan
+        return replace(self, joints=joints, confidence=confidence, joint_set=target)
+
+
+def read_detections(path: str | Path, joints: str = "") -> View:
+    """What one camera saw, from a folder of OpenPose's files or from one file.
+
+    Args:
+        joints: the joint set, where the number of joints does not tell (BODY_25 and BODY_25B are
+            told apart by their eighth joint).
+
+    Raises:
+        ValueError: naming file, frame and remedy.
+        OSError: where there is nothing.
+    """
+    path = Path(path)
+    if path.is_dir():
+        start, frames, notes = _read_folder(path)
+    elif path.suffix == ".npz":
+        return _read_npz(path, joints)
+    elif path.suffix == ".json":
+        start, frames, notes = _read_results(path)
+    else:
+        raise ValueError(f"{path}: not detections; known are a folder of OpenPose's JSON files, "
+                         "COCO's or AlphaPose's .json, and .npz")  # fmt: skip
+    J, name = _joints_of(path, frames, joints)
+    array = np.zeros((len(frames), max(1, max(map(len, frames))), J, 3))
+    for t, people in enumerate(frames):
+        for p, person in enumerate(people):
+            array[t, p] = person[:J]
+    found = _view(path, array[..., :2], array[..., 2], name, tuple(notes), joints)
+    return replace(found, start=start, exact=path.is_dir())
+
+
+def _view(path, joints, confidence, name, notes, told) -> View:
+    high = confidence.max(initial=0.0)
+    if confidence.min(initial=0.0) < 0 or high > 1.1:
+        raise ValueError(f"{path}: confidences go up to {high:.3g}; they must lie between 0 and 1: "
+                         "divide percentages by 100, turn flags 0, 1, 2 into 0 and 1")  # fmt: skip
+    # A coordinate of exactly 0 is OpenPose's way to say missing, whatever the confidence.
+    missing = (confidence == 0) | (joints == 0).any(-1) | ~np.isfinite(joints).all(-1)
+    joints = np.where(missing[..., None], np.nan, joints)
+    confidence = np.where(missing, 0.0, np.minimum(confidence, 1.0))
+    if name == "body25" and not told and _is_25b(joints):
+        name = "body25b"
+        notes = (*notes, "joint 8 is not between the hips, so these are BODY_25B's")
+    return View(path.name.split(".")[0], joints, confidence, name, notes)
+
+
+def _is_25b(joints: np.ndarray) -> bool:
+    """Whether OpenPose's 25 joints are BODY_25B's: there the eighth is an elbow."""
+    off = np.linalg.norm(joints[..., 8, :] - joints[..., [9, 12], :].mean(-2), axis=-1)
+    found = np.isfinite(joints[..., :1])
+    spread = np.where(found, joints, -np.inf).max(-2) - np.where(found, joints, np.inf).min(-2)
+    share = off / np.linalg.norm(spread, axis=-1)
+    share = share[np.isfinite(share)]
+    return len(share) > 0 and bool(np.median(share) > 0.1)
+
+
+def _joints_of(path: Path, frames: list[list[np.ndarray]], told: str) -> tuple[int, str]:
+    counts = {len(person) for people in frames for person in people}
+    if not counts:
+        raise ValueError(f"{path}: nobody in any of {len(frames)} frames; look at the video, or "
+                         "leave this camera out")  # fmt: skip
+    if len(counts) > 1:
+        raise ValueError(f"{path}: people of {sorted(counts)} joints; detect with one model")
+    [J] = counts
+    if told:
+        if J < len(joint_set(told)):
+            raise ValueError(f"{path}: {J} joints, and {told} has {len(joint_set(told))}")
+        return len(joint_set(told)), told
+    if J not in _SETS:
+        raise ValueError(f"{path}: {J} joints, of no known set (those have "
+                         f"{', '.join(map(str, _SETS))}); name it")  # fmt: skip
+    name, kept = _SETS[J]
+    return kept, name
+
+
+# ---------------------------------------------------------------- formats
+
+
+def _read_folder(folder: Path) -> tuple[int, list[list[np.ndarray]], list[str]]:
+    """OpenPose: a file a frame. Frames whose file is not there have nobody."""
+    files = {_number(file.stem): file for file in folder.glob("*.json")}
+    if not files:
+        raise FileNotFoundError(f"{folder}: no .json file; give the folder that OpenPose wrote")
+    if None in files:
+        raise ValueError(f"{files[None]}: no frame number in its name; keep OpenPose's names")
+    first, last = min(files), max(files)
+    frames = [_people(files[n]) if n in files else [] for n in range(first, last + 1)]
+    lost = len(frames) - len(files)
+    return first, frames, [f"{lost} frames have no file, and so nobody"] if lost else []
+
+
+def _number(text: str) -> int | None:
+    found = re.findall(r"\d+", text)
+    return int(found[-1]) if found else None
+
+
+def _people(file: Path) -> list[np.ndarray]:
+    data = _json(file)
+    if not isinstance(data, dict) or "people" not in data:
+        raise ValueError(f"{file}: no list `people`; this is not one of OpenPose's files")
+    return [_person(person.get("pose_keypoints_2d"), file, "pose_keypoints_2d")
+            for person in data["people"]]  # fmt: skip
+
+
+def _read_results(file: Path) -> tuple[int, list[list[np.ndarray]], list[str]]:
+    """COCO's results and AlphaPose's: a list of people, each with `image_id` and `keypoints`."""
+    data = _json(file)
+    if isinstance(data, dict) and "annotations" in data:
+        data = data["annotations"]
+    if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
+        raise ValueError(f"{file}: not a list of people with image_id and keypoints; write COCO's "
+                         "results format")  # fmt: skip
+    by_frame: dict[int, list[np.ndarray]] = {}
+    for entry in data:
+        number = _number(str(entry.get("image_id", "")).rsplit(".", 1)[0])
+        if number is None:
+            raise ValueError(f"{file}: image_id {entry.get('image_id')!r} has no frame number; "
+                             "name pictures by their frame")  # fmt: skip
+        by_frame.setdefault(number, []).append(_person(entry.get("keypoints"), file, "keypoints"))
+    start, end = min(by_frame, default=0), max(by_frame, default=-1)
+    frames = [by_frame.get(n, []) for n in range(start, end + 1)]
+    empty = sum(not people for people in frames)
+    return start, frames, [f"nobody in {empty} of {len(frames)} frames"] if empty else []
+
+
+def _person(values, file: Path, key: str) -> np.ndarray:
+    try:
+        person = np.asarray(values, dtype=np.float64)
+        return person.reshape(-1, 3)
+    except (TypeError, ValueError):
+        raise ValueError(f"{file}: {key} is not a list of x, y, confidence for each joint; "
+                         "detect again") from None  # fmt: skip
+
+
+def _json(file: Path):
+    try:
+        return json.loads(file.read_bytes())
+    except ValueError as problem:
+        raise ValueError(f"{file}: not JSON ({problem}); detect again") from None
+
+
+def _read_npz(path: Path, told: str) -> View:
+    """`joints_2d` (T[, P], J, 2) in pixels, `confidence` (T[, P], J), `joint_set` (default
+    h36m17)."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        joints, confidence = (arrays[key].astype(float) for key in ("joints_2d", "confidence"))
+    except (KeyError, ValueError, EOFError, OSError) as problem:
+        if isinstance(problem, FileNotFoundError):
+            raise
+        raise ValueError(f"{path}: {str(problem).strip(chr(39))}; an npz of detections holds "
+                         "joints_2d, confidence and joint_set") from None  # fmt: skip
+    name = told or str(arrays.get("joint_set", "h36m17"))
+    if joints.ndim == 3 and confidence.ndim == 2:
+        joints, confidence = joints[:, None], confidence[:, None]
+    J = len(joint_set(name))
+    if joints.ndim != 4 or joints.shape[2:] != (J, 2) or confidence.shape != joints.shape[:3]:
+        raise ValueError(f"{path}: joints_2d {joints.shape} and confidence {confidence.shape} must "
+                         f"be (T, P, {J}, 2) and (T, P, {J}) for {name}")  # fmt: skip
+    return _view(path, joints, confidence, name, (), told)
+
+
+def aligned(views: list[View], cut: bool = False) -> list[View]:
+    """Views of the same frames: those that begin or, where only people are listed, end earlier get
+    frames with nobody; with `cut` all end with the shortest.
+
+    Raises:
+        ValueError: that names the cameras and their lengths.
+    """
+    begin = min(view.start for view in views)
+    end = {view.name: view.start - begin + len(view) for view in views}
+    exact = {view.name: end[view.name] for view in views if view.exact}
+    if len(set(exact.values())) > 1 and not cut:
+        said = ", ".join(f"{name} has {length}" for name, length in exact.items())
+        raise ValueError(f"cameras of different length in frames: {said}; cut them to start and "
+                         "end together, or give --cut if they start together")  # fmt: skip
+    if len({view.joint_set for view in views}) > 1:
+        said = ", ".join(f"{view.name} has {view.joint_set}" for view in views)
+        raise ValueError(f"cameras of different joints: {said}; detect with one model, or name the "
+                         "joint set with --joints")  # fmt: skip
+    T = min(exact.values()) if exact else max(end.values())
+    return [_spread(view, view.start - begin, T) for view in views]
+
+
+def _spread(view: View, before: int, T: int) -> View:
+    """The view in T frames, of which so many come before its first."""
+    joints = np.full((T, *view.joints.shape[1:]), np.nan)
+    confidence = np.zeros(joints.shape[:-1])
+    n = min(len(view), T - before)
+    joints[before : before + n], confidence[before : before + n] = (
+        view.joints[:n], view.confidence[:n]
+    )  # fmt: skip
+    notes = (f"cut from {len(view)} to {n} frames",) if n < len(view) else ()
+    notes += (f"{before} frames with nobody before its first",) if before else ()
+    return replace(view, joints=joints, confidence=confidence, start=view.start - before,
+                   notes=(*view.notes, *notes))  # fmt: skip

@@ -1,0 +1,114 @@
+"""A folder of cameras, from files to files, on the embedded recording; what is wrong is named."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from posebook.__main__ import main
+from posebook.data.recorded.pose2sim import load_pose2sim
+from posebook.data.virtual import triangulated
+from posebook.footage import health
+from posebook.footage.rig import Wishes, measure, read_rig, write_example
+from posebook.geometry.camera import Camera
+from posebook.geometry.skeleton import H36M
+
+TAKE = load_pose2sim()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_example(tmp_path / "rig")
+
+
+def test_the_example_is_the_embedded_recording(folder):
+    take, found, notes = read_rig(folder, Wishes())
+    for ours, theirs in zip(take.cameras, TAKE.cameras):
+        points = np.array([[0.1, 0.2, 1.0], [-1, 0.5, 0.3]])
+        np.testing.assert_allclose(ours.project(points), theirs.project(points), atol=0.01)
+    np.testing.assert_array_equal(take.confidence, TAKE.confidence)
+    np.testing.assert_array_equal(take.joints_2d, TAKE.joints_2d)
+    assert found.up == "+z" and 1.5 < found.body < 1.9 and not found.shift.any()
+    assert (found.residual < 15).all() and (found.left_out > found.residual).all()
+    assert found.text().endswith("Nothing is in doubt.")
+    assert any("taken for metres" in note for note in notes)
+
+
+def test_the_command_writes_a_report_a_picture_and_bodies(folder, capsys):
+    assert main(["rig", str(folder), "--steps", "5", "--fps", "60"]) == 0
+    out = folder / "posebook"
+    report = (out / "report.txt").read_text()
+    said = capsys.readouterr().out
+    for word in ("Lengths are metres", "+z up", "h36m17", "left out", "px", "mm from"):
+        assert word in report and word in said
+    assert (out / "rig.png").stat().st_size > 5000
+    for name in ("lifted", "triangulated"):
+        with np.load(out / f"{name}.npz") as file:
+            assert file["joints_3d"].shape == (100, 17, 3) and file["fps"] == 60
+        assert {"trc", "bvh", "csv"} <= {p.suffix[1:] for p in out.glob(f"{name}.*")}
+
+
+def test_truth_measures_as_near_and_another_body_as_far():
+    truth = triangulated(TAKE, weighted=True, least_confidence=0.3)
+    world = np.repeat(truth[:, None], 4, axis=1)
+    at = np.arange(100)
+    near, far = measure(TAKE, world, at), measure(TAKE, world + [0, 0, 0.1], at)
+    assert near["distance_mm"] < 1e-6 and far["distance_mm"] < 1e-6  # root on root
+    assert near["left_out_px"] < 20 < 35 < far["left_out_px"]
+    bent = world.copy()
+    bent[:, :, H36M.index("LWrist")] += [0.14, 0, 0]
+    assert measure(TAKE, bent, at)["distance_mm"] == pytest.approx(10, abs=0.2)  # 140 / 14
+
+
+# ---------------------------------------------------------------- health
+
+
+@pytest.mark.parametrize("late", [6, -4])
+def test_a_camera_out_of_step_is_found(late):
+    late_view = np.clip(np.arange(100) - late, 0, 99)
+    joints, confidence = TAKE.joints_2d.copy(), TAKE.confidence.copy()
+    joints[:, 1], confidence[:, 1] = joints[late_view, 1], confidence[late_view, 1]
+    found = health.shifts(replace(TAKE, joints_2d=joints, confidence=confidence))
+    assert found.tolist() == [0, late, 0, 0]
+
+
+@pytest.mark.parametrize("up", ["+x", "-y", "-z", "+y"])
+def test_which_way_is_up_is_found_and_put_right(up):
+    turned = replace(TAKE, cameras=world_with(up))
+    found = health.examine(turned)
+    assert found.up == up and f"the world has {up} up" in found.text()
+    again = replace(turned, cameras=health.upright(turned.cameras, up))
+    assert health.examine(again).up == "+z"
+
+
+def world_with(up):
+    """The cameras in a world whose axis `up` is what is +z now."""
+    z = np.eye(3)["xyz".index(up[1])] * (1 if up[0] == "+" else -1)
+    x = np.eye(3)[("xyz".index(up[1]) + 2) % 3]
+    turn = np.stack([x, np.cross(z, x), z], axis=1)
+    return tuple(
+        Camera.from_center(c.name, c.R @ turn.T, turn @ c.center, c.focal, c.principal,
+                           c.resolution) for c in TAKE.cameras
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def test_a_calibration_in_the_wrong_unit_is_refused_by_the_size_of_the_body(folder, capsys):
+    assert main(["rig", str(folder), "--unit", "mm"]) == 2
+    said = capsys.readouterr()
+    assert "people do not" in said.out and said.err.count("\n") == 1
+
+
+def test_what_is_missing_is_named(folder, capsys):
+    (folder / "cam04.npz").rename(folder / "other.npz")
+    assert "cam04 = other.npz" in read_rig(folder, Wishes())[2][1]
+    (folder / "other.npz").unlink()
+    with pytest.raises(ValueError, match="4 cameras .* and 3 with detections"):
+        read_rig(folder, Wishes())
+    (folder / "Calib.toml").unlink()
+    with pytest.raises(FileNotFoundError, match="no calibration; put one of .toml"):
+        read_rig(folder, Wishes())
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        read_rig(folder / "nowhere", Wishes())
