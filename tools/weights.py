@@ -12,16 +12,15 @@ scores and their own.
 import argparse
 import hashlib
 import sys
-from functools import partial
 from pathlib import Path
 
 import torch
 
-from posebook import lifting, video
+from posebook import lifting
 from posebook.data.pairs import collect
 from posebook.data.sources import load_views
 from posebook.experiments.run import run
-from posebook.paths import CLONE, cache_folder, results_folder, runs_folder
+from posebook.paths import CLONE, results_folder, runs_folder
 from posebook.results.provenance import code_digest
 from posebook.results.records import read_result
 from posebook.trained.networks import ROWS, keep, untrained
@@ -101,28 +100,8 @@ def trained(name: str, record: dict, runs: Path) -> tuple[tuple, dict, str]:
             _, test = load_views(record["dataset"], lifting.rows.PROFILES[PROFILE].size)
             scores, _ = lifting.evaluate.evaluate(model, collect(test))
             return (model,), scores | lifting.evaluate.evaluate_real(model), code
-    if chapter == "video" and (setting := published_setting(name, record)):
-        size, variant = video.rows.PROFILES[PROFILE], video.rows.VARIANTS[name]
-        made = video.run.run_row(size, variant, SEED, data=setting)
-        return made.networks, made.metrics, code_digest()
     networks, made = run(f"{experiment}/{name}", PROFILE, SEED, keep=True)
     return networks, made["metrics"], code_digest()
-
-
-def published_setting(name: str, record: dict) -> video.prepare.Setting | None:
-    """What a record of chapter 2 started from, where the cache still has its base network."""
-    at = cache_folder() / "base" / record["parameters"]["base_key"] / "done.pt"
-    if not at.is_file():
-        return None
-    size, variant = video.rows.PROFILES[PROFILE], video.rows.VARIANTS[name]
-    kept = torch.load(at, weights_only=True, map_location="cpu")
-    train, test = video.prepare.clips(size, variant)
-    base = video.base_network.build(size.base, train.joints.shape[1])
-    base.load_state_dict(kept["model"])
-    encode = partial(video.features.features, encoder=base.eval().encoder, size=size.base.crop)
-    learned = encode(train, copies=size.copies, erasing=variant.erasing, seed=SEED)
-    base_record = {"steps": size.base.steps, "key": at.parent.name, **kept["record"]}
-    return video.prepare.Setting(base, base_record, train, test, learned, encode(test))
 
 
 if __name__ == "__main__":

@@ -65,11 +65,10 @@ def open_footage(path: str | Path, fps: float = 0.0) -> Footage:
     video = cv2.VideoCapture(str(path))
     try:
         read, frame = video.read()
-        code = int(video.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("ascii", "replace")
         if not read:
-            raise ValueError(f"{path}: no frame of this video can be read (its codec is {code!r}); "
-                             f"it is damaged, or FFmpeg does not know the codec: convert it with "
-                             "`ffmpeg -i VIDEO -c:v libx264 new.mp4`")  # fmt: skip
+            raise ValueError(f"{path}: no frame of this video can be read; it is damaged, or OpenCV"
+                             " does not know its codec: convert it with `ffmpeg -i VIDEO -c:v "
+                             "libx264 new.mp4`")  # fmt: skip
         fps = fps or video.get(cv2.CAP_PROP_FPS)
         count = video.get(cv2.CAP_PROP_FRAME_COUNT)
         turned = video.get(cv2.CAP_PROP_ORIENTATION_META)

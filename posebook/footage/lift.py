@@ -124,7 +124,6 @@ def _camera(footage: Footage, wishes: Wishes, note: Callable[[str], None]) -> Ca
         return level_camera(name, size, focal)
     found = read_calibration(wishes.calibration)
     cameras = [c for c in found.cameras if c.name in name or name in c.name]
-    cameras = list(found.cameras) if len(found.cameras) == 1 else cameras
     if len(cameras) != 1:
         raise ValueError(f"{wishes.calibration}: which of its cameras ("
                          f"{', '.join(c.name for c in found.cameras)}) filmed {footage.path.name}? "

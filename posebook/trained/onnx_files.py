@@ -118,7 +118,7 @@ def export(name: str, path: Path) -> list[str]:
         off = difference(graph, part)
         if off > CLOSE:
             raise ValueError(f"{part} answers otherwise than the network, by {off:.2g} of its "
-                             "largest number; take other versions of torch and onnxruntime")  # fmt: skip
+                             "largest number; take other versions of torch and onnx")  # fmt: skip
         said.append(f"written: {part} ({', '.join(graph.reads)} -> {', '.join(graph.gives)}), "
                     f"equal to {off:.1g} of the largest number by onnxruntime")  # fmt: skip
     return said
