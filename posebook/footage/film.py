@@ -35,9 +35,10 @@ class Footage:
     turned: int = 0
 
     def pictures(self, doing: str, say: Callable[[str], None]) -> Iterator[np.ndarray]:
-        """Frames (H, W, 3), RGB, upright, behind a bar with the time left; doubts are said."""
+        """Frames (H, W, 3), RGB, upright; doubts are said. A terminal shows the time left."""
         frames = read_video(self.path)
-        with tqdm(desc=doing, total=self.frames, unit="frame", mininterval=1) as bar:
+        shown = dict(desc=doing, total=self.frames, unit="frame", mininterval=1)
+        with tqdm(**shown, disable=None) as bar:  # None: where nobody reads a terminal
             while True:
                 with warnings.catch_warnings(record=True) as doubts:
                     warnings.simplefilter("always")

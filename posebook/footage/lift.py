@@ -16,7 +16,7 @@ from posebook.footage.calibration import read_calibration
 from posebook.footage.detections import View, read_detections
 from posebook.footage.film import Footage, open_footage, write_film
 from posebook.footage.lifter import NETWORK, SMOOTH, jitter, level_camera, lift, smoothed
-from posebook.footage.tracks import FEWEST, Track, crossings, follow, runs
+from posebook.footage.tracks import FEWEST, Track, crossings, exchanges, follow, runs
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
 from posebook.storage import refuse_unwritable, whole
@@ -255,6 +255,9 @@ def _lifted(
     gone = person.missing
     note(f"person {number}: seen in {len(view) - len(gone)} of {len(view)} frames"
          + (f"; not in {runs(gone)}" if len(gone) else ""))  # fmt: skip
+    if len(swapped := exchanges(joints)):
+        note(f"person {number}: left and right change places in {runs(swapped)}; on one side of "
+             "each the detector has mistaken them")  # fmt: skip
     if wishes.smooth:
         note(f"person {number}: smoothed over {wishes.smooth:g} ms; the joints' jitter falls from "
              f"{jitter(bodies):.1f} to {jitter(steady):.1f} mm a frame squared")  # fmt: skip

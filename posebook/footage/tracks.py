@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from posebook.footage.detections import View
+from posebook.geometry.skeleton import H36M
 
 FURTHEST = 0.5  # of a box's diagonal, from the predicted corners
 GONE = 1.0  # seconds without being seen
@@ -99,6 +100,16 @@ def crossings(tracks: list[Track]) -> list[str]:
                 said.append(f"people {j + 1} and {i + 1} cover each other in {runs(frames)}: their "
                             "paths alone say who is who behind it; look at the film")  # fmt: skip
     return said
+
+
+def exchanges(joints: np.ndarray) -> np.ndarray:
+    """Frames of a person's joints (T, 17, 2) to which they come nearer with left and right
+    exchanged: a detector has changed its mind there."""
+    before, now = joints[:-1], joints[1:]
+    apart = [np.linalg.norm(other - before, axis=-1) for other in (now, now[:, H36M.flip])]
+    same = np.isfinite(apart[0]) & np.isfinite(apart[1])
+    stays, changes = (np.where(same, d, 0.0).sum(-1) for d in apart)
+    return 1 + np.flatnonzero(changes < stays / 2)
 
 
 def _cover(a: np.ndarray, b: np.ndarray) -> np.ndarray:

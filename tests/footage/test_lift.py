@@ -107,9 +107,9 @@ def test_a_calibration_says_where_the_camera_stands(video, seen, tmp_path):
         off = camera.project(file["joints_3d"]) / 4 - JOINTS
     assert np.nanmedian(np.linalg.norm(off, axis=-1)) < 10
     small = write_video(tmp_path / "cam03_small.mp4", size=SIZE[::-1])
-    with pytest.raises(ValueError, match=r"272 x 480 pixels and the video 480 x 272 \(is it"):
+    with pytest.raises(ValueError, match="272 x 480 pixels and the video 480 x 272 .is"):
         lift_video(small, wishes, str)
-    with pytest.raises(ValueError, match="which of its cameras .cam01, .* filmed gym.mp4. Name the"):
+    with pytest.raises(ValueError, match="which of its cameras .cam01, .* filmed gym.mp4. Name"):
         lift_video(write_video(tmp_path / "gym.mp4"), wishes, str)
 
 

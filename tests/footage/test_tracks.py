@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.footage.detections import View
-from posebook.footage.tracks import boxes_of, crossings, follow, runs
+from posebook.footage.tracks import boxes_of, crossings, exchanges, follow, runs
+from posebook.geometry.skeleton import H36M
 
 BODY = np.random.default_rng(0).uniform(0, 1, (17, 2)) * [60, 170]
 
@@ -63,6 +65,14 @@ def test_a_few_joints_are_nobody():
     assert np.isnan(boxes_of(view)[10:]).all() and np.isfinite(boxes_of(view)[:10]).all()
     [track] = follow(view, 30.0)
     assert track.frames == 10
+
+
+def test_a_detector_that_mistakes_left_for_right_is_caught():
+    joints = load_pose2sim().joints_2d[:, 2].astype(float)
+    assert not len(exchanges(joints))
+    joints[20:30] = joints[20:30][:, H36M.flip]
+    joints[60, 3] = np.nan
+    np.testing.assert_array_equal(exchanges(joints), [20, 30])
 
 
 def test_frames_in_words():
