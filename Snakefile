@@ -28,7 +28,7 @@ KNOWN = {"profile", "seeds", "dataset", "only"}
 PROFILE = config.get("profile", "laptop")
 DATASET = config.get("dataset", "")
 ONLY = [name for name in str(config.get("only", "")).split(",") if name]
-SEEDS = config.get("seeds", 3)
+SEEDS = config.get("seeds", 5)
 
 if set(config) - KNOWN:
     unknown = ", ".join(sorted(set(config) - KNOWN))

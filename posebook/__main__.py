@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add_names(command)
     add_profile(command)
     command.add_argument("--dataset", default="", help="default: the embedded data")
-    command.add_argument("--seeds", type=int, default=3, help="runs of each row (default: 3)")
+    command.add_argument("--seeds", type=int, default=5, help="runs of each row (default: 5)")
     command.add_argument("--jobs", type=int, default=2, help="runs side by side (default: 2)")
     command.add_argument("--again", action="store_true", help="also what is finished")
 

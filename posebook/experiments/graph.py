@@ -11,7 +11,7 @@ from posebook.storage import exclusive, refuse_unwritable
 def walk(
     names: list[str],
     profile: str,
-    seeds: int = 3,
+    seeds: int = 5,
     jobs: int = 2,
     dataset: str = "",
     again: bool = False,

@@ -39,7 +39,7 @@ def test_snakemake_is_told_what_was_asked_for(plans):
     assert last[-len(config) :] == config and last[:2] == ("--cores", "4")
     assert "--forceall" not in last
     graph.walk([], "gpu", dataset="human36m")
-    assert plans[-1][-4:] == ("--config", "profile=gpu", "seeds=3", "dataset=human36m")
+    assert plans[-1][-4:] == ("--config", "profile=gpu", "seeds=5", "dataset=human36m")
 
 
 def test_the_status_is_that_of_snakemake(plans, monkeypatch):
@@ -123,7 +123,7 @@ def test_results_that_could_not_be_filed_are_not_computed(plans, tmp_path, monke
         ({"names": ["table-3.11"]}, "nothing is called table-3.11; did you mean"),
         ({"dataset": "h36m"}, "there is no data set h36m"),
         ({"seeds": 0}, "seeds and jobs must be at least 1, got 0 and 2"),
-        ({"jobs": 0}, "seeds and jobs must be at least 1, got 3 and 0"),
+        ({"jobs": 0}, "seeds and jobs must be at least 1, got 5 and 0"),
     ],
 )
 def test_what_there_is_not_is_refused_before_anything_is_done(wanted, said, plans, tmp_path):
