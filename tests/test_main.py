@@ -1,6 +1,8 @@
 """The command line: what each command takes, and what it refuses, in one sentence and in time."""
 
 import errno
+import os
+import signal
 import subprocess
 import sys
 
@@ -157,6 +159,16 @@ def test_a_run_that_is_stopped_says_that_it_goes_on(monkeypatch, capsys):
     monkeypatch.setattr(runs, "outcome_of", stop)
     assert main(["run", ROW, "--profile", "smoke"]) == 130
     assert capsys.readouterr().err == "Stopped; the same command goes on where it was.\n"
+
+
+def test_a_run_that_is_told_to_stop_says_what_is_kept(monkeypatch, capsys):
+    def told(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(runs, "outcome_of", told)
+    assert main(["run", ROW, "--profile", "smoke"]) == 143
+    said = "Stopped: what is finished is kept; the same command goes on there.\n"
+    assert capsys.readouterr().err == said
 
 
 # ---------------------------------------------------------------- what they do

@@ -30,8 +30,6 @@ ROWS = ("table-3.1/trans-reproj", "table-4.1/baseline-cf", "table-2.3/res50-tce-
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 EVERY = 7  # steps between checkpoints: a smoke run has 40 to 100
 TIMES = 3  # a run is killed at most so often
-# What a clock says differs from run to run.
-CLOCKS = ("wall_seconds", "samples_per_second")
 
 
 def begin(row: str, home: Path) -> int:
@@ -74,13 +72,23 @@ def kept(row: str, home: Path) -> tuple[dict, dict]:
     os.environ["POSEBOOK_RUNS"] = str(home / "runs")
     path = run_folder(row, "smoke", 0, record["dataset"]) / "training.pt"
     weights = torch.load(path, weights_only=True)["parts"]["model"]
-    return {name: value for name, value in record.items() if name not in CLOCKS}, weights
+    return _without_clocks(record), weights
 
 
-def same(a: tuple[dict, dict], b: tuple[dict, dict]) -> bool:
-    """Whether two runs have the same record, and the same weights to the last bit."""
-    weights = a[1].keys() == b[1].keys() and all(torch.equal(a[1][n], b[1][n]) for n in a[1])
-    return a[0] == b[0] and weights
+def _without_clocks(record: dict) -> dict:
+    """What a run leaves but for what a clock says, which differs each time."""
+    return {
+        name: _without_clocks(value) if name == "parameters" else value
+        for name, value in record.items() if "second" not in name
+    }  # fmt: skip
+
+
+def differing(a: tuple[dict, dict], b: tuple[dict, dict]) -> list[str]:
+    """Fields of the record and weights in which two runs are not the same to the last bit."""
+    fields = [name for name in a[0].keys() | b[0].keys() if a[0].get(name) != b[0].get(name)]
+    if a[1].keys() != b[1].keys():
+        return [*fields, "names of weights"]
+    return [*fields, *(name for name in a[1] if not torch.equal(a[1][name], b[1][name]))]
 
 
 def kill(row: str, home: Path, seconds: float, times: int, chance: random.Random) -> list[str]:
@@ -117,10 +125,10 @@ def main() -> int:
             home.mkdir()
             expected, seconds = undisturbed[row]
             said = kill(row, home, seconds, min(TIMES, wanted.kills - done), chance)
-            good = same(kept(row, home), expected)
-            done, wrong = done + len(said), wrong + (not good)
-            text = f"{', '.join(said) or 'too late'}: {'the same' if good else 'ANOTHER'}"
-            print(f"{row}: {text}", flush=True)
+            others = differing(kept(row, home), expected)
+            done, wrong = done + len(said), wrong + bool(others)
+            text = f"other {', '.join(others)}" if others else "the same"
+            print(f"{row}: {', '.join(said) or 'too late'}: {text}", flush=True)
             if done >= wanted.kills:
                 break
     print(f"{done} kills, {wrong} runs with another record or other weights")
