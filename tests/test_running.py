@@ -483,3 +483,16 @@ def test_a_folder_of_somebody_else_is_refused_with_what_to_do(load_tool, tmp_pat
     said = str(ended.value)
     assert said.startswith(f"Cannot start: {tmp_path}/theirs/.make.lock cannot be written in ")
     assert "clone the book into one of yours" in said and said.count("\n") == 0
+
+
+# ---------------------------------------------------------------- trainings that are killed
+
+
+def test_trainings_of_all_chapters_that_are_killed_end_with_the_same_bits(run_tool, root):
+    """tools/kills.py does it as often as one likes."""
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    ended = run_tool("kills", "--kills", "3", "--times", "1", env=environment)
+    *runs, last = ended.stdout.splitlines()
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert last == "3 kills, 0 runs with another record or other weights"
+    assert {line.split("/")[0] for line in runs} == {"table-3.1", "table-4.1", "table-2.3"}

@@ -4,7 +4,7 @@
     python tools/kills.py table-3.1/trans-reproj --kills 10 --seed 7
 
 Each row is trained on `smoke` once undisturbed. Then it is killed, again and again, by SIGKILL or
-SIGTERM at a moment drawn by chance, until it has been killed three times or has ended; at last it
+SIGTERM at a moment drawn by chance, until it has ended or been killed often enough; at last it
 may end. Its record and its weights must be those of the undisturbed run, bit for bit, and its
 result must be there once.
 """
@@ -29,7 +29,6 @@ from posebook.training.stopping import Stopped
 ROWS = ("table-3.1/trans-reproj", "table-4.1/baseline-cf", "table-2.3/res50-tce-bc")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 EVERY = 7  # steps between checkpoints: a smoke run has 40 to 100
-TIMES = 3  # a run is killed at most so often
 
 
 def begin(row: str, home: Path) -> int:
@@ -114,17 +113,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", default=ROWS, help=f"default: {', '.join(ROWS)}")
     parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--times", type=int, default=3, help="of one run, at most (default: 3)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     wanted = parser.parse_args()
     chance, done, wrong = random.Random(wanted.seed), 0, 0
     with tempfile.TemporaryDirectory(prefix="posebook-kills-") as folder:
         undisturbed = {row: _undisturbed(row, Path(folder)) for row in wanted.rows}
-        for trial in range(wanted.kills):
+        for trial in range(10 * wanted.kills):
             row = wanted.rows[trial % len(wanted.rows)]
             home = Path(folder, f"trial{trial}")
             home.mkdir()
             expected, seconds = undisturbed[row]
-            said = kill(row, home, seconds, min(TIMES, wanted.kills - done), chance)
+            said = kill(row, home, seconds, min(wanted.times, wanted.kills - done), chance)
             others = differing(kept(row, home), expected)
             done, wrong = done + len(said), wrong + bool(others)
             text = f"other {', '.join(others)}" if others else "the same"
@@ -136,15 +136,12 @@ def main() -> int:
 
 
 def _undisturbed(row: str, folder: Path) -> tuple[tuple[dict, dict], float]:
-    """What a row leaves, and how long it takes once its data are in the cache."""
-    for attempt in range(2):
-        home = Path(folder, f"{row.replace('/', '-')}-{attempt}")
-        home.mkdir()
-        began = time.monotonic()
-        if status := end(begin(row, home)):
-            raise RuntimeError(f"{row} ended with {status}: {(home / 'log').read_text()}")
-        seconds = time.monotonic() - began
-    return kept(row, home), seconds
+    """What a row leaves, and how long it takes."""
+    home, began = folder / row.replace("/", "-"), time.monotonic()
+    home.mkdir()
+    if status := end(begin(row, home)):
+        raise RuntimeError(f"{row} ended with {status}: {(home / 'log').read_text()}")
+    return kept(row, home), time.monotonic() - began
 
 
 if __name__ == "__main__":
