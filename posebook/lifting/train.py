@@ -59,7 +59,7 @@ def pair_loss(
     if pretraining:
         return losses.pretraining(G1, G2, b.R12, b.t12, b.R21, b.t21), {}, Y
     if variant.compare_in == "space":
-        return losses.supervised(G1, G2, b.Y1, b.Y2), {}, Y
+        return losses.supervised(G1, G2, b.Y1, b.Y2, error), {}, Y
     rho = losses.PROJECTIONS[variant.projection]
     reproj = losses.reprojection(G1, G2, b.X1, b.X2, b.w1, b.w2, rho, error)
     if variant.loss == "reproj":

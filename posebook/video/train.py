@@ -17,7 +17,7 @@ from posebook.video.backbone import Encoder
 from posebook.video.frames import Frames, crop, fingerprint, labels
 from posebook.video.heads import loss_of
 from posebook.video.network import VideoNetwork
-from posebook.video.prepare import Setting
+from posebook.video.prepare import Setting, check_prepared
 from posebook.video.rows import Profile, Variant
 from posebook.video.tce import windows
 
@@ -104,7 +104,11 @@ def train(
         folder: for checkpoints, and from where a killed run goes on; None for none.
         validate: numbers to log now and then in evaluation mode.
         clock: counts the seconds of training.
+
+    Raises:
+        ValueError: for a setting that was made for a row with other options.
     """
+    check_prepared(setting, variant)
     starts = block_starts(setting.train, profile.length)
     order = EpochOrder(len(starts), profile.segments, seed)
 
