@@ -495,4 +495,5 @@ def test_trainings_of_all_chapters_that_are_killed_end_with_the_same_bits(run_to
     *runs, last = ended.stdout.splitlines()
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert last == "3 kills, 0 runs with another record or other weights"
-    assert {line.split("/")[0] for line in runs} == {"table-3.1", "table-4.1", "table-2.3"}
+    hit = {line.split("/")[0] for line in runs if "SIG" in line}
+    assert hit == {"table-2.3", "table-3.1", "table-4.1"}
