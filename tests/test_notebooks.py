@@ -14,6 +14,10 @@ TRAINING = {"profile", "variant", "experiment", "dataset", "seed", "out"}
 # A path from somebody's own machine, as a traceback or a printed folder would show it.
 MACHINE_PATH = re.compile(r"(?<![\w./:])/(?:home|root|work|tmp|mnt|opt|usr|var|Users)/\w")
 
+WIDTH = 84  # characters of code that the book's column shows
+# Pages of chapter 2 that are still as they were before the width and the solutions.
+UNREVISED = {f"ch02_{page}" for page in ("05", "07", "08", "09", "10", "13")}
+
 each_pair = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 
 
@@ -89,3 +93,33 @@ def test_every_figure_has_alternative_text(text):
         options = cell.metadata.get("mystnb", {})
         if "figure" in options:
             assert options.get("image", {}).get("alt"), f"no alt text: {options['figure']}"
+
+
+def long_lines(source: str) -> list[str]:
+    """Lines that the page would cut, but for the Markdown that stands in strings of many lines."""
+    written = {
+        line
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.Constant, ast.JoinedStr))
+        if '"""' in (ast.get_source_segment(source, node) or "")
+        for line in range(node.lineno + 1, node.end_lineno)
+    }
+    lines = enumerate(source.splitlines(), start=1)
+    return [line for number, line in lines if len(line) > WIDTH and number not in written]
+
+
+@each_pair
+def test_shown_code_is_not_cut_at_the_right(text):
+    if text.stem[:7] in UNREVISED:
+        pytest.skip("not yet revised")
+    assert [line for cell in code_cells(text) for line in long_lines(cell.source)] == []
+
+
+@each_pair
+def test_every_exercise_has_a_folded_solution(text):
+    if text.stem[:7] in UNREVISED:
+        pytest.skip("not yet revised")
+    _, _, tail = text.read_text(encoding="utf-8").partition("\n## Exercises\n")
+    exercises = re.split(r"(?m)^\d+\. ", tail)[1:]
+    assert len(exercises) <= 4
+    assert [e for e in exercises if e.count("{dropdown} Solution") != 1] == []
