@@ -8,6 +8,8 @@ import jupytext
 import pytest
 from jupytext.compare import compare_notebooks
 
+from posebook.palette import METHODS, ROWS
+
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 TEXTS = sorted(NOTEBOOKS.glob("*.md"))
 TRAINING = {"profile", "variant", "experiment", "dataset", "seed", "out"}
@@ -123,3 +125,25 @@ def test_every_exercise_has_a_folded_solution(text):
     exercises = re.split(r"(?m)^\d+\. ", tail)[1:]
     assert len(exercises) <= 4
     assert [e for e in exercises if e.count("{dropdown} Solution") != 1] == []
+
+
+def names_of_methods(cell) -> set[str]:
+    found = {node.value for node in ast.walk(ast.parse(cell.source))
+             if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
+    return found & {*METHODS, *ROWS}
+
+
+def colors_by_hand(cell) -> list[str]:
+    """Colours that are neither a grey level, nor asked for by name of a function or variable."""
+    given = [word.value for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call)
+             for word in node.keywords if word.arg in ("color", "c")]  # fmt: skip
+    told = [ast.unparse(value) for value in given]
+    grey = re.compile(r"'0?\.\d+'")
+    return [text for text in told if not grey.fullmatch(text) and re.search(r"'|CYCLE", text)]
+
+
+@each_pair
+def test_the_colour_of_a_method_comes_from_the_table(text):
+    for cell in code_cells(text):
+        if names_of_methods(cell):
+            assert not colors_by_hand(cell) and not re.search(r"CYCLE[^\n]*:\n", cell.source)
