@@ -6,7 +6,10 @@ hold.
     python -m posebook results table-3.1               all runs behind a table, with Snakemake
     python -m posebook confirm                         do the published numbers still hold?
     python -m posebook check human36m                  is an official data set complete?
+    python -m posebook bench                           how fast is all this, here?
     python -m posebook rig FOLDER                      your own cameras: health, training, files
+    python -m posebook lift VIDEO                      your own video: people in space, drawn, filed
+    python -m posebook export trans-reproj net.onnx    a trained network for other programs
 """
 
 import argparse
@@ -24,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = _parser().parse_args(arguments)
     try:
         return wanted.command(wanted) or 0
-    except (ValueError, OSError, RuntimeError, ArithmeticError) as problem:
+    except (ValueError, OSError, RuntimeError, ArithmeticError, ModuleNotFoundError) as problem:
         said = str(problem).rstrip(".")
         print(f"Cannot {wanted.doing}: {said}{'' if said.endswith('?') else '.'}", file=sys.stderr)
         return 2
@@ -87,6 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     text = "write the traces of new records instead, with the code that has just made them"
     command.add_argument("--trace", action="store_true", help=text)
 
+    command = add("bench", _bench, "time this code beside plain forms of it, on this machine")
+    command.add_argument("--size", choices=("smoke", "laptop"), default="laptop")
+    command.add_argument("--rounds", type=int, default=7, help="all is timed so often (default: 7)")
+    command.add_argument("--json", type=Path, help="write the numbers into this file")
+
     command = add("check", _check, "say what is in a folder of an official data set")
     command.add_argument("dataset", help="human36m, mpi-inf-3dhp, jhmdb, penn-action or mpii")
     command.add_argument("folder", type=Path, nargs="?", help="default: where the book looks")
@@ -104,7 +112,36 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--trust", action="append", default=[], help="a doubt that is none")
     text = "write the embedded recording there first, as an example of such a folder"
     command.add_argument("--example", action="store_true", help=text)
+    _add_lift(add)
     return parser
+
+
+def _add_lift(add) -> None:
+    command = add("lift", _lift, "your own video: people followed, lifted to space, drawn")
+    command.add_argument("video", type=Path)
+    text = "a folder or a file of a detector's joints; default: MediaPipe, where it is installed"
+    command.add_argument("--detections", type=Path, help=text)
+    text = "for the detector: a CSV file, frame, person, x1, y1, x2, y2; default: the whole picture"
+    command.add_argument("--boxes", type=Path, help=text)
+    text = "this one alone; 1 is whoever is seen most (default: 0, everybody)"
+    command.add_argument("--person", type=int, default=0, help=text)
+    command.add_argument("--out", type=Path, help="default: VIDEO_posebook beside the video")
+    command.add_argument("--calibration", type=Path, help="of a camera named as the video is")
+    text = "pixels (default: the longer side of the picture)"
+    command.add_argument("--focal", type=float, default=0.0, help=text)
+    command.add_argument("--fps", type=float, default=0.0, help="default: as the video says")
+    command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
+    text = "that lifts: consensus-augmented-flip-points (default), consensus-augmented-flip, ..."
+    command.add_argument("--network", default="consensus-augmented-flip-points", help=text)
+    text = "milliseconds over which bodies are smoothed; 0: not at all (default: 33)"
+    command.add_argument("--smooth", type=float, default=33.0, help=text)
+    text = "of the film: the video with blurred heads (default), the video as it is, or white"
+    choices = ("blurred", "sharp", "white")
+    command.add_argument("--background", choices=choices, default="blurred", help=text)
+
+    command = add("export", _export, "a trained network that travels with the package, as ONNX")
+    command.add_argument("name", help="trans-reproj, consensus-augmented-flip, baseline-cf, ...")
+    command.add_argument("file", type=Path, help="ends with .onnx")
 
 
 def _full_names(names: list[str]) -> list[str]:
@@ -188,6 +225,26 @@ def _confirm(wanted) -> int:
     return confirm_all(_full_names(wanted.names), wanted.profile, wanted.jobs, wanted.trace)
 
 
+def _bench(wanted) -> None:
+    """Time data, steps, metrics, video forms, rendering and loading, in one thread."""
+    import json
+    from tempfile import TemporaryDirectory
+
+    import torch
+
+    from posebook.bench.cases import SIZES, cases
+    from posebook.bench.measure import run, table
+
+    if wanted.rounds < 1:
+        raise ValueError(f"rounds must be at least 1, not {wanted.rounds}")
+    torch.set_num_threads(1)
+    with TemporaryDirectory(prefix="posebook-") as folder:
+        found = run(cases(SIZES[wanted.size], Path(folder)), wanted.rounds)
+    print(table(found))
+    if wanted.json:
+        wanted.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
 def _check(wanted) -> int:
     """Say what is in a folder of an official data set, and what to do about what is wrong.
 
@@ -207,6 +264,29 @@ def _rig(wanted) -> None:
     fields = ("steps", "out", "fps", "unit", "joints", "person", "cut")
     wishes = {field: getattr(wanted, field) for field in fields}
     run_rig(wanted.folder, Wishes(**wishes, trust=tuple(wanted.trust)))
+
+
+def _lift(wanted) -> None:
+    """Follow people in a video, lift them to space, write them, a film and a page that plays."""
+    from posebook.book.player_page import write_player
+    from posebook.footage.lift import Wishes, lift_video
+
+    given = {key: value for key, value in vars(wanted).items() if key in Wishes.__annotations__}
+    people, footage, out = lift_video(wanted.video, Wishes(**given))
+    caption = "Each body is kept in its place, as the camera sees it at 0 degrees; a dot stands in "
+    caption += "frames that do not show it."
+    bodies = {f"person {person.number}": person.bodies for person in people}
+    write_player(out / "player.html", bodies, footage.path.name, footage.fps, caption)
+    print(f"written to {out}: person*.trc, .c3d, .bvh, .npz, .csv, film.mp4, player.html, "
+          "report.txt")  # fmt: skip
+
+
+def _export(wanted) -> None:
+    """Write a trained network as ONNX, and compare what it answers there with what it does here."""
+    from posebook.trained.onnx_files import export
+
+    for line in export(wanted.name, wanted.file):
+        print(line)
 
 
 if __name__ == "__main__":

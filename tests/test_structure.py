@@ -14,7 +14,8 @@ FLOORS = (
     {"training"},
     {"data"},
     {"video", "lifting", "factorization"},
-    {"experiments", "footage"},
+    {"trained"},
+    {"experiments", "footage", "bench"},
     {"book"},
     {"__main__"},
 )
