@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--again", action="store_true", help="also what is finished")
 
     command = add("draw", _draw, "file what pages draw from trained rows, or time the networks")
-    command.add_argument("what", help="figure-3.5, figure-4.4, conditions or runtime")
+    command.add_argument("what", help="figure-3.5, figure-4.4, conditions, floors or runtime")
     add_profile(command)
     command.add_argument("--out", type=Path, help="folder for the results; default: book/results")
     command.add_argument("--size", help="of runtime's networks: thesis (default), laptop or smoke")
