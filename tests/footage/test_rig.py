@@ -9,7 +9,8 @@ from posebook.__main__ import main
 from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.data.virtual import triangulated
 from posebook.footage import health
-from posebook.footage.rig import Wishes, measure, read_rig, write_example
+from posebook.footage.learning import measure
+from posebook.footage.rig import Wishes, read_rig, write_example
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
 
