@@ -19,7 +19,7 @@ from posebook.data.records import ViewSequence
 from posebook.data.virtual import triangulated
 from posebook.geometry.skeleton import PCK3D_JOINTS
 from posebook.lifting.network import LiftingNetwork, global_pose
-from posebook.lifting.prepare import build, inputs
+from posebook.lifting.prepare import build, inputs, prepare_takes
 from posebook.lifting.rows import PROFILES, VARIANTS, Variant
 from posebook.lifting.student import Student
 from posebook.lifting.train import train
@@ -29,6 +29,8 @@ from posebook.training.draws import seed_everything
 TRAINED = 0.75  # of the frames, from the start
 SURE = 0.3  # detections below are not measured against
 ROW = "trans-reproj"  # whose network and loss it is
+# Some seconds of one person are little: samples are made new at every step, without labels.
+AUGMENTED = replace(VARIANTS["trans-reproj-augmented-flip"], longer=False)
 LIFTERS = tuple(name for name, (_, chapter) in ROWS.items() if chapter == "lifting")
 
 
@@ -88,7 +90,7 @@ def learn(
     seed_everything(seed)
     model, variant = begin(weights)
     before = measure(take, lifted(model, take), rest) if weights else None
-    views = collect([_frames(take, first)], trust=DOUBTS)  # the report has said them
+    views = prepare_takes([_frames(take, first)], variant, trust=DOUBTS)  # the report says them
     profile = replace(PROFILES["laptop"], steps=steps, batch=min(256, len(first)))
     train(model, views, profile, variant, seed=seed)
     world = lifted(model, take)
@@ -99,12 +101,12 @@ def learn(
 
 def begin(weights: str = "") -> tuple[LiftingNetwork | Student, Variant]:
     """A network with the weights it begins with, and how it is trained: always by equation 3.7."""
-    variant = VARIANTS[ROW]
     if weights in LIFTERS:
         (model,), _ = load(weights)
-        variant = replace(variant, student=VARIANTS[weights].student)
+        variant = replace(AUGMENTED, student=VARIANTS[weights].student)
         return deepcopy(model).requires_grad_(True), variant
-    model = build(PROFILES["laptop"], variant)
+    variant = replace(AUGMENTED, student=None)
+    model = build(PROFILES["laptop"], VARIANTS[ROW])
     if weights:
         _fill(model, Path(weights))
     return model, variant

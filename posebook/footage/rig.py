@@ -21,12 +21,18 @@ from posebook.footage.calibration import SUFFIXES, Calibration, read_calibration
 from posebook.footage.detections import View, aligned, read_detections
 from posebook.footage.health import Health, draw, examine, upright
 from posebook.footage.learning import Learned, learn, merged, reference
-from posebook.footage.people import find_people, left_out, take_of
+from posebook.footage.people import find_people, left_out, surest, take_of
+from posebook.footage.refinement import refine
+from posebook.footage.walking import HEIGHT, cameras_of
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
 from posebook.storage import refuse_unwritable, whole
 
 STEPS = 2000
+POSES = (
+    "no extrinsics are given; they come from the joints of the person, surest in each picture, who "
+    "is taken to be {:g} m tall (--height); up is known to a few degrees"
+)
 WRITTEN = (
     "What is written is metres (C3D: mm, BVH: cm), +z up (TRC and BVH: +y up), joints in the order "
     "of h36m17."
@@ -46,6 +52,8 @@ class Wishes:
     cut: bool = False
     trust: tuple[str, ...] = ()
     weights: str = ""
+    refine: bool = False
+    height: float = HEIGHT
 
 
 def run_rig(
@@ -80,17 +88,26 @@ def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[s
     calibration, views, notes = _read_files(folder, wishes)
     notes += [f"camera {view.name}: {note}" for view in views for note in view.notes]
     views = [view.mapped(H36M.name) for view in views]
-    people = find_people(calibration.cameras, views)
+    cameras = calibration.cameras
+    if not calibration.posed:
+        alone = take_of(surest(views), cameras, views, wishes.fps, str(folder))
+        cameras = cameras_of(alone, wishes.height)
+        notes.append(POSES.format(wishes.height))
+    people = find_people(cameras, views)
     if len(people) < wishes.person or wishes.person < 1:
         raise ValueError(f"{folder}: {len(people)} people are seen by two cameras at once, so "
                          f"there is no person {wishes.person}; check calibration, joints and "
                          "synchronisation")  # fmt: skip
     person = people[wishes.person - 1]
     notes += left_out(person, people, views)
-    take = take_of(person, calibration.cameras, views, wishes.fps, str(folder))
+    take = take_of(person, cameras, views, wishes.fps, str(folder))
     empty = int((~take.confidence.any((1, 2))).sum())
     notes.append(f"person {wishes.person}: {person.frames} of {len(take)} frames; {empty} are "
                  "without, and marked")  # fmt: skip
+    if wishes.refine:
+        refined = refine(take)
+        take = replace(take, cameras=refined.cameras)
+        notes.append(refined.text())
     health = examine(take)
     return replace(take, cameras=upright(take.cameras, health.up)), health, notes
 

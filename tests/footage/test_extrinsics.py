@@ -1,4 +1,4 @@
-"""Bundle adjustment finds a known rig again, agrees with another's, and is refused if no better."""
+"""Extrinsics by bundle adjustment, and from the person who walks: known rigs are found again."""
 
 from dataclasses import replace
 
@@ -9,7 +9,9 @@ from scipy.spatial.transform import Rotation
 from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.data.sampled import Sample, fit
 from posebook.data.virtual import triangulated
+from posebook.footage.health import body_size, up_of
 from posebook.footage.refinement import refine
+from posebook.footage.walking import ALONG, cameras_of
 
 TAKE = load_pose2sim()
 
@@ -77,3 +79,33 @@ def test_what_is_no_better_is_not_taken(monkeypatch):
 def test_too_few_joints_are_named():
     with pytest.raises(ValueError, match="too few to refine a rig"):
         refine(replace(TAKE, confidence=TAKE.confidence * 0.2))
+
+
+# ---------------------------------------------------------------- no extrinsics at all
+
+
+def without_poses(take):
+    return replace(take, cameras=tuple(replace(c, R=np.eye(3), center=np.zeros(3))
+                                       for c in take.cameras))  # fmt: skip
+
+
+def test_a_known_rig_is_found_from_the_person_who_walks():
+    found = cameras_of(without_poses(exact(1.0)), height=1.8)
+    degrees, far = off(found, TAKE.cameras)
+    assert degrees < 0.3 and far < 10
+    world = fit(Sample.of([replace(exact(1.0), cameras=found)], 50)).world
+    assert body_size(world) == pytest.approx(1.8 * ALONG, rel=0.01)
+    assert up_of(world, found) == "+z"
+
+
+def test_real_detections_give_a_rig_in_which_rays_cross_as_well():
+    found = cameras_of(without_poses(TAKE))
+    theirs = fit(Sample.of([TAKE], 80)).levels.mean()
+    assert fit(Sample.of([replace(TAKE, cameras=found)], 80)).levels.mean() < 1.2 * theirs
+
+
+def test_a_camera_that_the_person_does_not_place_is_named():
+    take = without_poses(exact(0.0))
+    take.confidence[:, 2] = 0
+    with pytest.raises(ValueError, match="camera cam03: the person does not tell where it stands"):
+        cameras_of(take)
