@@ -108,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--weights", default="", help=text)
     text = "extrinsics by bundle adjustment on the person's joints"
     command.add_argument("--refine", action="store_true", help=text)
+    text = "of the photographs in boards/: inner corners across x down x mm, such as 9x6x60"
+    command.add_argument("--board", default="", help=text)
     text = "of the person in metres, where there are no extrinsics (default: 1.7)"
     command.add_argument("--height", type=float, default=1.7, help=text)
     text = "write the embedded recording there first, as an example of such a folder"

@@ -18,6 +18,7 @@ from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.data.records import ViewSequence
 from posebook.footage import export
 from posebook.footage.calibration import SUFFIXES, Calibration, read_calibration
+from posebook.footage.checkerboard import calibrate, parse_board
 from posebook.footage.detections import View, aligned, read_detections
 from posebook.footage.health import Health, draw, examine, upright
 from posebook.footage.learning import Learned, learn, merged, reference
@@ -54,6 +55,7 @@ class Wishes:
     weights: str = ""
     refine: bool = False
     height: float = HEIGHT
+    board: str = ""
 
 
 def run_rig(
@@ -118,9 +120,15 @@ def _read_files(folder: Path, wishes: Wishes) -> tuple[Calibration, list[View], 
                                 "and the detections of each camera")  # fmt: skip
     entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     files = [p for p in entries if p.is_file() and p.name.endswith(SUFFIXES)]
-    if not files:
-        raise FileNotFoundError(f"{folder}: no calibration; put one of {', '.join(SUFFIXES)} there")
-    calibration = read_calibration(*files, unit=wishes.unit)
+    if wishes.board and (folder / "boards").is_dir():
+        calibration = calibrate(folder, parse_board(wishes.board))
+    elif files:
+        calibration = read_calibration(*files, unit=wishes.unit)
+    else:
+        raise FileNotFoundError(
+            f"{folder}: no calibration; put one of {', '.join(SUFFIXES)} there, or photographs of "
+            "a board into boards/ with --board"
+        )
     places = [p for p in entries if p.suffix in (".json", ".npz")
               or (p.is_dir() and any(p.glob("*.json")))]  # fmt: skip
     places, notes = _matched(folder, calibration.cameras, places)
