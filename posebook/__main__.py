@@ -104,8 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--person", type=int, default=1, help="1: whoever is seen most (default)")
     command.add_argument("--cut", action="store_true", help="cut all cameras to the shortest")
     command.add_argument("--trust", action="append", default=[], help="a doubt that is none")
-    text = "to begin with: trans-reproj, another lifter's name, or a safetensors file"
-    command.add_argument("--weights", default="", help=text)
+    text = "to begin with: consensus-augmented-flip-points (default), trans-reproj, a safetensors "
+    text += "file, or none"
+    command.add_argument("--weights", default="consensus-augmented-flip-points", help=text)
     text = "extrinsics by bundle adjustment on the person's joints"
     command.add_argument("--refine", action="store_true", help=text)
     text = "of the photographs in boards/: inner corners across x down x mm, such as 9x6x60"

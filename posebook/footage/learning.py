@@ -29,6 +29,7 @@ from posebook.training.draws import seed_everything
 TRAINED = 0.75  # of the frames, from the start
 SURE = 0.3  # detections below are not measured against
 ROW = "trans-reproj"  # whose network and loss it is
+BEGIN = "consensus-augmented-flip-points"  # confidences mean another thing to each detector
 # Some seconds of one person are little: samples are made new at every step, without labels.
 AUGMENTED = replace(VARIANTS["trans-reproj-augmented-flip"], longer=False)
 LIFTERS = tuple(name for name, (_, chapter) in ROWS.items() if chapter == "lifting")
@@ -70,7 +71,7 @@ class Learned:
 
 
 def learn(
-    take: ViewSequence, steps: int, weights: str = "", seed: int = 0,
+    take: ViewSequence, steps: int, weights: str = BEGIN, seed: int = 0,
     say: Callable[[str], None] = print,
 ) -> Learned:  # fmt: skip
     """Train on the first frames of a take, measure on the rest.

@@ -160,11 +160,13 @@ def _follow(tracks: list[Person], spots: np.ndarray, t: int) -> list[Person | No
     if not (tracks and len(spots)):
         return found
     last = [int(np.flatnonzero((track.places >= 0).any(1))[-1]) for track in tracks]
-    there = np.stack([_predicted(track, k, t) for track, k in zip(tracks, last)])
+    there = np.stack([track.middle[k] for track, k in zip(tracks, last)])
+    ahead = np.stack([_predicted(track, k, t) for track, k in zip(tracks, last)])
     reach = STRIDE * (t - np.array(last))
     apart = np.linalg.norm(there[:, None] - spots, axis=-1)
     allowed = apart <= np.minimum(reach, 10 * STRIDE)[:, None]
-    for k, spot in zip(*linear_sum_assignment(np.where(allowed, apart, 1e6))):
+    off = np.linalg.norm(ahead[:, None] - spots, axis=-1)
+    for k, spot in zip(*linear_sum_assignment(np.where(allowed, off, 1e6))):
         if allowed[k, spot]:
             found[spot] = tracks[k]
     return found

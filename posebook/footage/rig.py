@@ -21,7 +21,7 @@ from posebook.footage.calibration import SUFFIXES, Calibration, read_calibration
 from posebook.footage.checkerboard import calibrate, parse_board
 from posebook.footage.detections import View, aligned, read_detections
 from posebook.footage.health import Health, draw, examine, upright
-from posebook.footage.learning import Learned, learn, merged, reference
+from posebook.footage.learning import BEGIN, Learned, learn, merged, reference
 from posebook.footage.people import find_people, left_out, surest, take_of
 from posebook.footage.refinement import refine
 from posebook.footage.walking import HEIGHT, cameras_of
@@ -52,7 +52,7 @@ class Wishes:
     person: int = 1
     cut: bool = False
     trust: tuple[str, ...] = ()
-    weights: str = ""
+    weights: str = BEGIN
     refine: bool = False
     height: float = HEIGHT
     board: str = ""
@@ -79,7 +79,7 @@ def run_rig(
     for doubt, gross, text in health.findings:
         if gross and doubt not in wishes.trust:
             raise ValueError(f"{text}. If that is right, give --trust {doubt}")
-    learned = learn(take, wishes.steps, wishes.weights, say=say)
+    learned = learn(take, wishes.steps, wishes.weights.replace("none", ""), say=say)
     bodies = write(take, learned, out, say, report)
     say(f"written to {out}")
     return take, bodies, learned
