@@ -160,7 +160,8 @@ def rows(dataset: str = "") -> dict[str, Row]:
 
 def _fits(chapter: str, variant: object, dataset: str) -> bool:
     """Whether a data set can be as a row wants it: what is generated has options of its own."""
-    return chapter == "video" or dataset == sources.EMBEDDED_VIEWS or not only_embedded(variant)
+    generated = dataset in sources.GENERATED_VIEWS
+    return chapter == "video" or generated or not only_embedded(variant)
 
 
 def find(name: str) -> Row:

@@ -50,7 +50,11 @@ class _Stretch:
 
 
 def make_views(
-    size: ViewsSize, split: str = "subjects", noise: str = "full", seed: int = 0
+    size: ViewsSize,
+    split: str = "subjects",
+    noise: str = "full",
+    seed: int = 0,
+    clips: tuple[MotionClip, ...] | None = None,
 ) -> tuple[list[ViewSequence], list[ViewSequence]]:
     """Training and test sequences of the embedded views.
 
@@ -59,16 +63,24 @@ def make_views(
             clip) or "actions" (unseen bodies and four unseen actions).
         noise: a key of `DETECTORS`; "none" gives exact geometry. The same arguments give the same
             bits.
+        clips: the motion; None for the embedded one. People's bones are those of its first clip
+            times each person's own proportions.
 
     Raises:
-        ValueError: for an unknown split or noise.
+        ValueError: for an unknown split or noise, or a split of which the clips leave a part empty.
     """
     _check(split, SPLITS, "split")
     _check(noise, tuple(DETECTORS), "noise")
-    clips = load_motion()
+    clips = load_motion() if clips is None else clips
     table = body.take_apart(np.concatenate([clip.joints for clip in clips]).astype(np.float64))
     reference = np.median(body.bone_lengths(clips[0].joints), axis=0)
     train_part, test_part = _stretches(clips, split)
+    if not train_part or not test_part:
+        raise ValueError(
+            f"the split {split!r} tests the actions {', '.join(UNSEEN_ACTIONS)} and trains on all "
+            f"others, and the motion's are {', '.join(clip.name for clip in clips[:6])}; choose a "
+            "row that is split by subjects"
+        )
     people = {s: _proportions(reference, s) for s in (*TRAIN_SUBJECTS, *TEST_SUBJECTS)}
     train = [
         sequence
