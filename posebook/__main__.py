@@ -81,12 +81,13 @@ def _parser() -> argparse.ArgumentParser:
     add_motion(command)
 
     command = add("draw", _draw, "file what pages draw from trained rows, or time the networks")
-    command.add_argument("what", help="figure-3.5, figure-4.4, conditions, floors or runtime")
+    command.add_argument("what", help="figure-3.5, figure-4.4, conditions, floors, away-from-home")
     add_profile(command)
     command.add_argument("--out", type=Path, help="folder for the results; default: book/results")
     command.add_argument("--size", help="of runtime's networks: thesis (default), laptop or smoke")
     command.add_argument("--rounds", type=int, help="of runtime (default: 5)")
     command.add_argument("--device", help="of runtime (default: cpu)")
+    command.add_argument("--wheel", help="of away-from-home: the package, not to fetch it")
 
     command = add("confirm", _confirm, "repeat the first steps of published rows with today's code")
     add_names(command)
@@ -198,15 +199,16 @@ def _results(wanted) -> int:
 def _draw(wanted) -> None:
     """File what pages draw and count from what trained rows left under runs/."""
     from posebook import results
-    from posebook.experiments.drawn import draw
+    from posebook.experiments.drawn import OPTIONS, draw
     from posebook.experiments.run import check_device
 
     out = wanted.out or results.results_folder()
     refuse_unwritable(out, "choose another with --out")
-    options = {name: getattr(wanted, name) for name in ("size", "rounds", "device")}
+    options = {name: getattr(wanted, name) for name in sum(OPTIONS.values(), ())}
     given = {name: value for name, value in options.items() if value is not None}
-    if given and wanted.what != "runtime":
-        raise ValueError(f"--{', --'.join(given)} belong to runtime, not to {wanted.what}")
+    for owner, names in OPTIONS.items():
+        if (foreign := [name for name in given if name in names]) and wanted.what != owner:
+            raise ValueError(f"--{', --'.join(foreign)} belong to {owner}, not to {wanted.what}")
     check_device(wanted.device or "cpu")
     for path in draw(wanted.what, wanted.profile, out, **given):
         print("written:", path)

@@ -6,6 +6,7 @@ motion as it is, on stretches of each clip that no training take has used. A det
 the exact projections into 2D points with confidences.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -216,6 +217,20 @@ def _test_take(subject, take, table, stretch, lengths, noise, seed) -> ViewSeque
         joints = body.mirror(joints)
     joints = _place(joints, subject, rng)
     return _see(joints, [stretch.action], subject, "test", noise, rng)[0]
+
+
+def see_clips(clips: Sequence[MotionClip], noise: str = "full") -> list[ViewSequence]:
+    """Clips as they are, on their own bodies, before the rigs of the test people: one take a rig,
+    the second in the mirror, each at a heading and place of its own."""
+    takes = []
+    for subject in TEST_SUBJECTS:
+        for number, clip in enumerate(clips):
+            rng = np.random.default_rng([2, int(subject[1:]), number])
+            joints = clip.joints[None].astype(np.float64)
+            if subject != TEST_SUBJECTS[0]:
+                joints = body.mirror(joints)
+            takes += _see(_place(joints, subject, rng), [clip.name], subject, "test", noise, rng)
+    return takes
 
 
 def _see(joints, actions, subject, split, noise, rng) -> list[ViewSequence]:
