@@ -160,7 +160,7 @@ def floor(
     below = [title_ for title_, row in rows.items() if mean(runs, row, metric) > least]
     said = f"; **worse than that: {', '.join(below)}**" if below else "; all rows lie below it"
     return (f"*Floor: the training people's {which}, given as the answer to every picture, has "
-            f"{least:.1f} mm {title}{said}. It is made from 3D labels; without any there is no such "
+            f"{least:.1f} mm {title}{said}. It is made from 3D labels; without them there is no "
             f"floor. `{command(['floors'], profile)}` computes it.*")  # fmt: skip
 
 

@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping
 # What rows of chapters 3 and 4 ask for, and what takes have to which nothing was done.
 PLAIN: dict[str, object] = {
     "views": "real", "cameras": "known", "labels": "true", "noise": "full", "split": "subjects",
+    "headings": "all",
     "long_takes": False, "recentre": "shift", "projection": "perspective",
 }  # fmt: skip
 
 
 def generated(variant: object) -> dict[str, object]:
     """What a row wants that is made with the embedded takes, and cannot be added to others."""
-    return {name: getattr(variant, name, PLAIN[name]) for name in ("noise", "split", "long_takes")}
+    names = ("noise", "split", "long_takes", "headings")
+    return {name: getattr(variant, name, PLAIN[name]) for name in names}
 
 
 def only_embedded(variant: object) -> bool:

@@ -27,7 +27,7 @@ def load(
     trust = trusted(dataset)
     if dataset not in GENERATED_VIEWS:
         refuse_generated(variant, dataset)
-    train, test = load_views(dataset, profile.size, noise=variant.noise)
+    train, test = load_views(dataset, profile.size, noise=variant.noise, headings=variant.headings)
     pictures = _prepare(train, variant, device, trust)
     pictures = replace(pictures, done={**pictures.done, **generated(variant)})
     test = collect(test, device, trust)
@@ -59,7 +59,7 @@ def _prepare(takes: Sequence[ViewSequence], variant: Variant, device, trust=()) 
 def check_prepared(pictures: Pictures, variant: Variant) -> None:
     """Raise a ValueError if pictures are not as a row wants them: its options have no effect."""
     check_done(
-        pictures.done, variant, ("views", "noise", "recentre", "projection"),
+        pictures.done, variant, ("views", "noise", "headings", "recentre", "projection"),
         "make them with posebook.factorization.prepare.prepare_takes(takes, variant), embedded "
         "ones with `load`",
     )  # fmt: skip
@@ -67,7 +67,10 @@ def check_prepared(pictures: Pictures, variant: Variant) -> None:
 
 def data_key(profile: Profile, variant: Variant) -> tuple:
     """What `load` depends on: rows with the same key share their data."""
-    return profile.size, variant.noise, variant.views, variant.recentre, variant.projection
+    return (
+        profile.size, variant.noise, variant.headings, variant.views, variant.recentre,
+        variant.projection,
+    )  # fmt: skip
 
 
 def build(

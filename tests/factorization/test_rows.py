@@ -36,8 +36,8 @@ def run(variant, seed=0, **more):
 
 
 @cache
-def one_person(size=None, split="subjects", noise="full"):
-    train, test = make_views(ViewsSize(1, 12, 1), split, noise)
+def one_person(size=None, split="subjects", noise="full", headings="all"):
+    train, test = make_views(ViewsSize(1, 12, 1), split, noise, headings=headings)
     return [s for s in train if s.subject == "S1"], test[:2]
 
 
