@@ -73,7 +73,8 @@ def load_views(
 
     Args:
         dataset: "embedded-views" or "own-motion", of this `size`, `split`, `noise` and
-            `headings`; "human36m" (detected 2D), "human36m-gt" or "mpi-inf-3dhp", which have their own.
+            `headings`; "human36m" (detected 2D), "human36m-gt" or "mpi-inf-3dhp", which have
+            their own.
 
     Raises:
         FileNotFoundError, ValueError: with the remedy if files are missing or wrong.

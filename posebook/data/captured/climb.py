@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from posebook.data.captured.capture import Capture
-from posebook.data.captured.clips import to_clip
+from posebook.data.captured.clips import Wishes, to_clip
 from posebook.data.formats.wheels import open_wheel
 from posebook.data.recorded.motion import MotionClip
 
@@ -56,5 +56,5 @@ def load_climb(wheel: str | Path | None = None) -> tuple[MotionClip, ...]:
             if name.startswith(FOLDER) and name.endswith(".npy"):
                 points = np.load(io.BytesIO(file.read(name)), allow_pickle=False)
                 capture = Capture(Path(name), NAMES, points.astype(np.float64), FPS)
-                clips.append(to_clip(capture, f"climb-{len(clips)}")[0])
+                clips.append(to_clip(capture, f"climb-{len(clips)}", Wishes(up="z"))[0])
     return tuple(clips)

@@ -25,6 +25,7 @@ READERS = {".bvh": read_bvh, ".amc": read_amc, ".c3d": read_c3d}
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "inch/0.45": 0.0254 / 0.45}
 # Metres from head to ankle by way of neck, hips and knee: from children to the tallest.
 SIZES, TYPICAL = (0.9, 2.3), 1.57
+UPRIGHT = 0.85  # of that, in one frame of twenty: whoever crawls stretches to 0.83
 UPS = ("x", "y", "z", "-x", "-y", "-z")
 FPS, SHORTEST = 50.0, 40  # frames; training and test use different parts of a clip
 GAP = 0.2  # the largest share of frames in which a point may be lost
@@ -135,13 +136,13 @@ def _check_size(capture: Capture, joints: np.ndarray, unit: str) -> None:
 
 
 def _up(capture: Capture, joints: np.ndarray) -> str:
-    """The axis along which heads lie above feet: y or z, as files have it."""
+    """y or z, as files have it: the one along which heads come to lie furthest above feet."""
     head, *feet = H36M.index("Head", "LFoot", "RFoot")
-    tall = np.median(joints[:, head] - joints[:, feet].mean(1), axis=0)
+    tall = np.quantile(joints[:, head] - joints[:, feet].mean(1), 0.95, axis=0)
     axis = 1 if tall[1] > tall[2] else 2
-    if tall[axis] < 0.6 * _size(joints):
-        raise capture.error("neither along y nor along z do people stand in half of the frames; "
-                            f"say which way is up with --up, one of {', '.join(UPS)}")  # fmt: skip
+    if tall[axis] < UPRIGHT * _size(joints):
+        raise capture.error("nobody stands upright along y or z, so which way is up is not clear; "
+                            f"say it with --up, one of {', '.join(UPS)}")  # fmt: skip
     return "xyz"[axis]
 
 

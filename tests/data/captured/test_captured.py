@@ -256,6 +256,12 @@ def test_whichever_way_is_up(up):
     assert clip.joints[..., 2].min() == pytest.approx(0.05, abs=1e-6)
 
 
+@pytest.mark.parametrize("up", ["y", "z"])
+@pytest.mark.parametrize("name", ["getup_faceup", "backflip"])
+def test_whoever_lies_for_a_while_is_put_upright(name, up):
+    assert f" {up} up" in to_clip(capture_of(CLIPS[name], turned=up), "a")[1]
+
+
 @pytest.mark.parametrize("unit", UNITS)
 def test_units_are_told_by_the_size_of_the_body(unit):
     clip, said = to_clip(capture_of(scale=1 / UNITS[unit]), "a")
@@ -301,7 +307,7 @@ LOST.points[:20, H36M.index("LWrist")[0]] = np.nan
         (capture_of(fps=120.0), {}, "64 frames, 0.53 s; .* needs 0.8 s"),
         (moved("LFoot", [0, 0, -0.2]), {}, "the bone to LFoot .* mm and that to RFoot"),
         (LOST, {}, "LWrist is known in 69 % of the frames"),
-        (capture_of(CLIPS["crawl"]), {}, "neither along y nor .* say which way is up wi"),
+        (capture_of(CLIPS["crawl"]), {}, "nobody stands upright along y or z.* --up"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_remedy(take, wishes, said):
