@@ -1,7 +1,6 @@
 """The command line: what each command takes, and what it refuses, in one sentence and in time."""
 
 import errno
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,6 +24,7 @@ def home(tmp_path, monkeypatch):
     """Folders of runs and results that a test may write to; data that is nowhere."""
     for name in ("results", "runs", "data"):
         monkeypatch.setenv(f"POSEBOOK_{name.upper()}", str(tmp_path / name))
+    monkeypatch.setenv("POSEBOOK_MOTION", "")  # --motion sets it for the whole process
     threads = torch.get_num_threads()  # `run` chooses them for its process, which here is ours
     yield tmp_path
     torch.set_num_threads(threads)
@@ -249,12 +249,10 @@ def test_confirm_hands_on_what_was_asked_for(monkeypatch):
 
 
 def test_motion_of_ones_own_is_read_and_trained_on(home, monkeypatch, capsys):
-    monkeypatch.delenv("POSEBOOK_MOTION", raising=False)
     walk = next(clip for clip in load_motion() if clip.name == "walk")
     bvh = write_bvh(home / "stroll.bvh", walk.joints.astype(float), 50.0)
     assert main(["motion", str(bvh), "--out", str(home / "mine.npz")]) == 0
     assert "stroll: 1.3 s, 50 frames a second, cm, y up" in capsys.readouterr().out
-    monkeypatch.setitem(os.environ, "POSEBOOK_MOTION", "")  # so that it is put back
     profile = replace(lifting.rows.PROFILES["smoke"], steps=2, batch=8)
     monkeypatch.setitem(lifting.rows.PROFILES, "smoke", profile)
     run = ["run", ROW, "--profile", "smoke", "--device", "cpu"]

@@ -44,7 +44,7 @@ def check_done(
         names: the row's options that are about takes.
     """
     for name in names:
-        there, wish = done.get(name, PLAIN[name]), getattr(variant, name)
+        there, wish = done.get(name, PLAIN[name]), getattr(variant, name, PLAIN[name])
         if there != wish:
             raise ValueError(
                 f"the row wants {name}={wish!r} and its takes have {name}={there!r}; {remedy}"
