@@ -6,6 +6,7 @@ hold.
     python -m posebook results table-3.1               all runs behind a table, with Snakemake
     python -m posebook confirm                         do the published numbers still hold?
     python -m posebook check human36m                  is an official data set complete?
+    python -m posebook bench                           how fast is all this, here?
     python -m posebook motion FILE.bvh --out FILE.npz  motion of your own, to retrain on
     python -m posebook rig FOLDER                      your own cameras: health, training, files
 """
@@ -95,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--jobs", type=int, default=2, help="processes side by side (default: 2)")
     text = "write the traces of new records instead, with the code that has just made them"
     command.add_argument("--trace", action="store_true", help=text)
+
+    command = add("bench", _bench, "time this code beside plain forms of it, on this machine")
+    command.add_argument("--size", choices=("smoke", "laptop"), default="laptop")
+    command.add_argument("--rounds", type=int, default=7, help="all is timed so often (default: 7)")
+    command.add_argument("--json", type=Path, help="write the numbers into this file")
 
     command = add("check", _check, "say what is in a folder of an official data set")
     command.add_argument("dataset", help="human36m, mpi-inf-3dhp, jhmdb, penn-action or mpii")
@@ -219,6 +225,26 @@ def _confirm(wanted) -> int:
     from posebook.experiments.confirm import confirm_all
 
     return confirm_all(_full_names(wanted.names), wanted.profile, wanted.jobs, wanted.trace)
+
+
+def _bench(wanted) -> None:
+    """Time data, steps, metrics, video forms, rendering and loading, in one thread."""
+    import json
+    from tempfile import TemporaryDirectory
+
+    import torch
+
+    from posebook.bench.cases import SIZES, cases
+    from posebook.bench.measure import run, table
+
+    if wanted.rounds < 1:
+        raise ValueError(f"rounds must be at least 1, not {wanted.rounds}")
+    torch.set_num_threads(1)
+    with TemporaryDirectory(prefix="posebook-") as folder:
+        found = run(cases(SIZES[wanted.size], Path(folder)), wanted.rounds)
+    print(table(found))
+    if wanted.json:
+        wanted.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def _check(wanted) -> int:

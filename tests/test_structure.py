@@ -14,7 +14,7 @@ FLOORS = (
     {"training"},
     {"data"},
     {"video", "lifting", "factorization"},
-    {"experiments", "footage"},
+    {"experiments", "footage", "bench"},
     {"book"},
     {"__main__"},
 )

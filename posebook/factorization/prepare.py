@@ -10,7 +10,7 @@ from posebook.data.sources import EMBEDDED_VIEWS, GENERATED_VIEWS, load_views, t
 from posebook.data.virtual import with_views
 from posebook.factorization.dictionary import Dictionary
 from posebook.factorization.network import FactorizationNetwork
-from posebook.factorization.pictures import Pictures, prepare
+from posebook.factorization.pictures import Pictures, prepare, seen_instants
 from posebook.factorization.rows import Profile, Variant
 
 
@@ -53,7 +53,7 @@ def _prepare(takes: Sequence[ViewSequence], variant: Variant, device, trust=()) 
             "the consistent factorization loss (eq. 4.4) needs two views of an instant, the data "
             f"has {views.views}"
         )
-    return prepare(views, variant.recentre, variant.projection)
+    return prepare(seen_instants(views), variant.recentre, variant.projection)
 
 
 def check_prepared(pictures: Pictures, variant: Variant) -> None:

@@ -6,10 +6,13 @@ stage, the dictionary learned by structure from motion, which is trained once fo
 
 from dataclasses import dataclass, replace
 
+from posebook.data.done import refuse_idle
 from posebook.data.sources import GENERATED_VIEWS, OFFICIAL_VIEWS, ViewsSize
 from posebook.factorization.pictures import Pictures
 
 DATASETS = (*GENERATED_VIEWS, *OFFICIAL_VIEWS)
+
+
 @dataclass(frozen=True)
 class Variant:
     """What makes a row.
@@ -53,6 +56,19 @@ class Variant:
     projection: str = "perspective"
     noise: str = "full"
     headings: str = "all"
+
+    def __post_init__(self) -> None:
+        learned = (self.pretrained, "a dictionary that is learned first (pretrained)")
+        dictionary = (self.dictionary != "none", "a dictionary")
+        readers = {
+            "lam": (self.consistency != "none", "a loss with consistency (equation 4.8)"),
+            "starts": learned,
+            "consistent_dictionary": learned,
+            "camera": learned,
+            "code": dictionary,
+            "levels": (self.dictionary == "hierarchy", "dictionary='hierarchy'"),
+        }
+        refuse_idle(self, readers)
 
 
 _OURS = Variant()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from posebook.data.done import check_done, generated, refuse_generated
-from posebook.data.pairs import Views, collect, windows
+from posebook.data.pairs import Views, collect
 from posebook.data.records import ViewSequence
 from posebook.data.sources import EMBEDDED_VIEWS, GENERATED_VIEWS, load_views, trusted
 from posebook.data.virtual import recover_rigs, triangulate_labels, with_views
@@ -97,8 +97,8 @@ def inputs(
     if confidences:
         return with_confidences(views.X[instant, view], views.w[instant, view])
     if frames == 1:
-        return views.X[instant, view]
-    return views.X[windows(views, instant, frames), view[:, None]]
+        return views.X.flatten(0, 1).index_select(0, instant * views.views + view)
+    return views.windows(frames).take(instant, view)
 
 
 def with_confidences(X: Tensor, w: Tensor) -> Tensor:
