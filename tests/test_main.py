@@ -15,7 +15,9 @@ from posebook.experiments import drawn, graph
 from posebook.experiments import run as runs
 from posebook.footage.export import write_bvh
 
-COMMANDS = ("list", "run", "results", "draw", "confirm", "check", "motion", "rig")
+COMMANDS = (
+    "list", "run", "results", "draw", "confirm", "check", "motion", "rig", "lift", "export",
+)  # fmt: skip
 ROW = "table-3.1/trans-reproj"
 
 
@@ -128,6 +130,8 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
         (["run", ROW, "--dataset", "own-motion"], "own-motion is motion of your own: make a file"),
         (["motion", "a.fbx", "--out", "a.npz"], "a.fbx: motion is read from .bvh, .amc, .c3d"),
         (["rig", "nowhere", "--steps", "0"], "steps and fps must be positive, and trust some of"),
+        (["lift", "nowhere.mp4"], "nowhere.mp4: there is no such video"),
+        (["export", "trans-reproj", "net.pt"], "net.pt: call the file NAME.onnx"),
     ],
 )  # fmt: skip
 def test_a_refusal_is_one_sentence_and_does_nothing(arguments, said, never, home, capsys):
