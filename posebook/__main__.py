@@ -20,6 +20,7 @@ from pathlib import Path
 
 from posebook.results.records import PROFILES
 from posebook.storage import refuse_unwritable
+from posebook.training.stopping import Stopped
 
 PROFILE_HELP = "how large: smoke (seconds), laptop (published), gpu, paper"
 
@@ -33,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
         said = str(problem).rstrip(".")
         print(f"Cannot {wanted.doing}: {said}{'' if said.endswith('?') else '.'}", file=sys.stderr)
         return 2
+    except Stopped as stopped:
+        print(f"Stopped: {stopped}.", file=sys.stderr)
+        return stopped.status
     except KeyboardInterrupt:
         print("Stopped; the same command goes on where it was.", file=sys.stderr)
         return 130

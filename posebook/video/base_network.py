@@ -15,7 +15,7 @@ from posebook.paths import cache_folder
 from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of, made_once, whole
 from posebook.training import trace
-from posebook.training.checkpoint import Clock, Curves
+from posebook.training.checkpoint import Clock, Curves, remove
 from posebook.training.draws import EpochOrder, draw, seed_everything, send
 from posebook.training.loop import Checkpoint, Schedule, fit
 from posebook.video.backbone import BaseNetwork, Decoder, Encoder, Pyramid, Regressor, load_matching
@@ -145,7 +145,7 @@ def base_network(
             state = {name: value.cpu() for name, value in model.state_dict().items()}
             with whole(folder / "done.pt") as file:
                 torch.save({"model": state, "record": record}, file)
-            (folder / "training.pt").unlink(missing_ok=True)
+            remove(folder / "training.pt")
     kept = torch.load(folder / "done.pt", weights_only=True, map_location="cpu")
     model.load_state_dict(kept["model"])
     if now and not missing:

@@ -166,7 +166,7 @@ def steps(monkeypatch):
     monkeypatch.setattr(torch, "inference_mode", lambda on=True: torch.set_grad_enabled(not on))
     monkeypatch.setattr(torch.optim, "Adam", PlainAdam)
     found = []
-    plain, log, look = loop.fit, loop._log, loop._evaluate
+    plain, end, look = loop.fit, loop.Means.end, loop._evaluate
 
     def unseen(function):
         def run(*args):
@@ -184,11 +184,11 @@ def steps(monkeypatch):
             return loss(step)
 
         def began(step):
-            end()
+            close()
             waits.clear()
             found.append(None)
 
-        def end():
+        def close():
             if found and found[-1] is None:
                 found[-1] = dict(+waits) if len(found) > first else {}
 
@@ -197,10 +197,10 @@ def steps(monkeypatch):
             return before_step(step)
 
         out = plain(model, counted, schedule, before_step=before_step and before, **options)
-        end()
+        close()
         return out
 
-    monkeypatch.setattr(loop, "_log", unseen(log))
+    monkeypatch.setattr(loop.Means, "end", unseen(end))
     monkeypatch.setattr(loop, "_evaluate", unseen(look))
     monkeypatch.setattr(loop, "save", unseen(loop.save))
     for chapter in ("lifting", "factorization", "video"):
@@ -252,15 +252,15 @@ def test_a_row_on_the_card_has_the_processor_s_numbers_and_waits_for_nothing(nam
 def test_a_row_that_is_killed_on_the_card_goes_on_there(name, steps, kept, tmp_path, monkeypatch):
     expected = outcome(name, "cpu", cache=kept)
     monkeypatch.setattr(loop.Checkpoint.__init__, "__defaults__", (7,))
-    log = loop._log
+    end = loop.Means.end
 
-    def killed(curves, step, *rest):
-        log(curves, step, *rest)
+    def killed(means, curves, step):
+        end(means, curves, step)
         if step == 20:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_log", killed)
+        patch.setattr(loop.Means, "end", killed)
         with pytest.raises(KeyboardInterrupt):
             outcome(name, "card:0", tmp_path, kept)
     steps.clear()
