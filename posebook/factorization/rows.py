@@ -109,6 +109,12 @@ VARIANTS: dict[str, Variant] = {
     "consistent-hd": replace(_CONSISTENT, consistency="none"),
     "consistent-unreflected": replace(_CONSISTENT, reflected=False),
     "reflected-cf": Variant(reflected=True),
+    # Table 4.1 where people face two ways, as in recorded studios
+    "studio-baseline": replace(_DIRECT, consistency="none", headings="studio"),
+    "studio-hd": Variant(consistency="none", headings="studio"),
+    "studio-adv": Variant(consistency="none", adversarial=True, headings="studio"),
+    "studio-cf": Variant(headings="studio"),
+    "studio-consistent": replace(_CONSISTENT, headings="studio"),
     # What else we add
     "cf-direct": _DIRECT,
     "cf-untrained": _UNTRAINED,
@@ -139,6 +145,9 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
         "cf-direct", "cf-scale-free", "orthographic", "ray-centred", "scale-free-ray-centred",
         "exact-joints", "levels-6", "levels-12", "code-25", "cf-untrained", "lambda-0.3",
         "lambda-3",
+    ),
+    "headings-4.1": (
+        "studio-baseline", "studio-hd", "studio-adv", "studio-cf", "studio-consistent",
     ),
     "beyond-4": ("consistent", "consistent-hd", "consistent-unreflected", "reflected-cf"),
 }  # fmt: skip
