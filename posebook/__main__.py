@@ -131,6 +131,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--person", type=int, default=1, help="1: whoever is seen most (default)")
     command.add_argument("--cut", action="store_true", help="cut all cameras to the shortest")
     command.add_argument("--trust", action="append", default=[], help="a doubt that is none")
+    text = "to begin with: consensus-augmented-flip-points (default), trans-reproj, a safetensors "
+    text += "file, or none"
+    command.add_argument("--weights", default="consensus-augmented-flip-points", help=text)
+    text = "extrinsics by bundle adjustment on the person's joints"
+    command.add_argument("--refine", action="store_true", help=text)
+    text = "of the photographs in boards/: inner corners across x down x mm, such as 9x6x60"
+    command.add_argument("--board", default="", help=text)
+    text = "of the person in metres, where there are no extrinsics (default: 1.7)"
+    command.add_argument("--height", type=float, default=1.7, help=text)
     text = "write the embedded recording there first, as an example of such a folder"
     command.add_argument("--example", action="store_true", help=text)
     _add_lift(add)
@@ -310,13 +319,18 @@ def _motion(wanted) -> None:
 
 def _rig(wanted) -> None:
     """Examine a rig, train a lifter on its own detections without a label, write what it sees."""
+    from posebook.book.player_page import write_player
     from posebook.footage.rig import Wishes, run_rig, write_example
 
     if wanted.example:
         write_example(wanted.folder)
-    fields = ("steps", "out", "fps", "unit", "joints", "person", "cut")
-    wishes = {field: getattr(wanted, field) for field in fields}
-    run_rig(wanted.folder, Wishes(**wishes, trust=tuple(wanted.trust)))
+    given = {key: value for key, value in vars(wanted).items() if key in Wishes.__annotations__}
+    wishes = Wishes(**{**given, "trust": tuple(wanted.trust)})
+    take, bodies, _ = run_rig(wanted.folder, wishes)
+    out = wishes.out or wanted.folder / "posebook"
+    shown = {name: take.cameras[0].to_camera(world) for name, world in bodies.items()}
+    caption = f"At 0 degrees as camera {take.cameras[0].name} sees them, each kept in its place."
+    write_player(out / "player.html", shown, wanted.folder.name, take.fps, caption)
 
 
 def _lift(wanted) -> None:

@@ -34,15 +34,20 @@ def load(
     return replace(views, done=done), collect(test, device, trust)
 
 
-def prepare_takes(takes: Sequence[ViewSequence], variant: Variant, device="cpu") -> Views:
+def prepare_takes(
+    takes: Sequence[ViewSequence], variant: Variant, device="cpu", trust: Sequence[str] = ()
+) -> Views:
     """Takes of your own as a row trains on them: with its virtual views, labels and cameras.
+
+    Args:
+        trust: doubts (`posebook.data.plausible.DOUBTS`) that are none.
 
     Raises:
         ValueError: for a row that wants what only embedded takes can have (noise, split, long
             takes), and for takes that lack what it is made from.
     """
     refuse_generated(variant, "takes of your own")
-    return _prepare(takes, variant, device)
+    return _prepare(takes, variant, device, trust)
 
 
 def _prepare(takes: Sequence[ViewSequence], variant: Variant, device, trust=()) -> Views:
