@@ -20,7 +20,7 @@ class Variant:
     """What makes a row.
 
     Attributes:
-        front, aggregation, directions, start, offsets, separate, residual, reduce: see
+        front, aggregation, directions, start, offsets, separate, residual, added, reduce: see
             `VideoNetwork` and `TCE`.
         flow: average heatmaps along the optical flow.
         loss: "heatmap", "integral" or "regression".
@@ -30,6 +30,7 @@ class Variant:
         pretrained: base network from "stills", or without any from the "clips" alone.
         trained: False to measure the base network as it is.
         cached: False to encode fresh augmentations at each step.
+        longer: trained for the profile's `long_steps`, on `long_copies`.
         also: what else is measured: "curves", "stream", "strides", "broken" (repeated and lost
             frames).
     """
@@ -46,6 +47,7 @@ class Variant:
     offsets: str = "state"
     separate: bool = False
     residual: bool = False
+    added: bool = False
     reduce: int = 4
     ends: str = "repeat"
     pretrained: str = "stills"
@@ -53,6 +55,7 @@ class Variant:
     split: int = 1
     trained: bool = True
     cached: bool = True
+    longer: bool = False
     also: tuple[str, ...] = ()
 
     @property
@@ -111,6 +114,16 @@ VARIANTS: dict[str, Variant] = {
     "half-width": replace(_BC, reduce=8),
     "double-width": replace(_BC, reduce=2),
     "fresh-augmentation": replace(_BC, cached=False),
+    # Table 2.3 and the full model, trained until they have learned; beside them single frames
+    # behind the narrow map of a single scale, and a module that begins as nothing added
+    "res50-longer": replace(_FRAME, longer=True),
+    "res50-reduced-longer": replace(_BC, aggregation="sum", directions=1, N=0, longer=True),
+    "res50-of-longer": replace(_FRAME, flow=True, longer=True),
+    "res50-tce-s-longer": replace(_BC, aggregation="sum", directions=1, longer=True),
+    "res50-tce-c-longer": replace(_BC, directions=1, longer=True),
+    "res50-tce-bc-longer": replace(_BC, longer=True),
+    "res50-tce-bc-added-longer": replace(_BC, added=True, longer=True),
+    "res50-ms-tce-bc-re-longer": replace(_MS, longer=True),
 }  # fmt: skip
 
 # What is run, in this order.
@@ -135,6 +148,11 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
     "tce-choices": (
         "no-deformation", "offsets-of-both", "start-at-zero", "truncated-ends",
         "separate-directions", "half-width", "double-width", "fresh-augmentation",
+    ),
+    "longer-2.3": (
+        "res50-longer", "res50-reduced-longer", "res50-of-longer", "res50-tce-s-longer",
+        "res50-tce-c-longer", "res50-tce-bc-longer", "res50-tce-bc-added-longer",
+        "res50-ms-tce-bc-re-longer",
     ),
 }  # fmt: skip
 
@@ -183,6 +201,7 @@ class Profile:
             at each step.
         evaluations: how often the test split is looked at in training.
         epochs: where above 0 they set the steps.
+        long_steps, long_copies: of rows that train longer; 0 steps for as long as all others.
     """
 
     size: str
@@ -195,6 +214,8 @@ class Profile:
     copies: int
     evaluations: int = 4
     epochs: int = 0
+    long_steps: int = 0
+    long_copies: int = 0
 
 
 _LAPTOP = BaseSettings(32, 1, 128, 48, (None, 1, 2, 3), 2.0, 21000, 16, 3e-3, "one-cycle")
@@ -213,6 +234,13 @@ PROFILES: dict[str, Profile] = {
         "full", replace(_THESIS, epochs=140), 10000, 3, 8, 1e-3, (20 / 50, 40 / 50), 0, epochs=50
     ),
 }
+
+
+def length_of(profile: Profile, variant: Variant) -> tuple[int, int]:
+    """Steps of training of a row, and on how many augmented copies."""
+    if variant.longer and profile.long_steps:
+        return profile.long_steps, profile.long_copies
+    return profile.steps, profile.copies
 
 
 def in_steps(profile: Profile, frames: int) -> Profile:
