@@ -32,7 +32,7 @@ class Variant:
         cached: False to encode fresh augmentations at each step.
         longer: trained for the profile's `long_steps`, on `long_copies`.
         also: what else is measured: "curves", "stream", "strides", "broken" (repeated and lost
-            frames).
+            frames), "near" (hidden joints that are seen within six frames).
     """
 
     front: str = "single"
@@ -68,6 +68,7 @@ _BC = Variant()
 # With the pyramid's + X, which equation 2.11 leaves out; `ms-literal` is to the letter.
 _MS = Variant(front="multi", residual=True)
 _FRAME = Variant(front="none")
+_FRAME_LONGER, _BC_LONGER = (replace(row, longer=True, also=("near",)) for row in (_FRAME, _BC))
 VARIANTS: dict[str, Variant] = {
     # The base network after its first step, before it has seen a clip
     "base": replace(_FRAME, front="pyramid", trained=False),
@@ -116,14 +117,14 @@ VARIANTS: dict[str, Variant] = {
     "fresh-augmentation": replace(_BC, cached=False),
     # Table 2.3 and the full model, trained until they have learned; beside them single frames
     # behind the narrow map of a single scale, and a module that begins as nothing added
-    "res50-longer": replace(_FRAME, longer=True),
-    "res50-reduced-longer": replace(_BC, aggregation="sum", directions=1, N=0, longer=True),
-    "res50-of-longer": replace(_FRAME, flow=True, longer=True),
-    "res50-tce-s-longer": replace(_BC, aggregation="sum", directions=1, longer=True),
-    "res50-tce-c-longer": replace(_BC, directions=1, longer=True),
-    "res50-tce-bc-longer": replace(_BC, longer=True),
-    "res50-tce-bc-added-longer": replace(_BC, added=True, longer=True),
-    "res50-ms-tce-bc-re-longer": replace(_MS, longer=True),
+    "res50-longer": _FRAME_LONGER,
+    "res50-reduced-longer": replace(_BC_LONGER, aggregation="sum", directions=1, N=0),
+    "res50-of-longer": replace(_FRAME_LONGER, flow=True),
+    "res50-tce-s-longer": replace(_BC_LONGER, aggregation="sum", directions=1),
+    "res50-tce-c-longer": replace(_BC_LONGER, directions=1),
+    "res50-tce-bc-longer": _BC_LONGER,
+    "res50-tce-bc-added-longer": replace(_BC_LONGER, added=True),
+    "res50-ms-tce-bc-re-longer": replace(_BC_LONGER, front="multi", residual=True),
 }  # fmt: skip
 
 # What is run, in this order.
