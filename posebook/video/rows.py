@@ -229,7 +229,9 @@ _THESIS = BaseSettings(
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile("smoke", _SMOKE, 40, 2, 4, 2e-3, "one-cycle", 2, 2),
-    "laptop": Profile("laptop", _LAPTOP, 500, 4, 4, 2e-3, "one-cycle", 6),
+    "laptop": Profile(
+        "laptop", _LAPTOP, 500, 4, 4, 2e-3, "one-cycle", 6, long_steps=2000, long_copies=12
+    ),
     "gpu": Profile("full", _THESIS, 10000, 3, 8, 1e-3, (20 / 50, 40 / 50), 0),
     "paper": Profile(
         "full", replace(_THESIS, epochs=140), 10000, 3, 8, 1e-3, (20 / 50, 40 / 50), 0, epochs=50
