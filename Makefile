@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help book pages test results weights notebooks clean executed
+.PHONY: help book pages pdf test results weights notebooks clean executed
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(firstword $(shell command -v python3.11) python3)
@@ -46,7 +46,7 @@ help:  ## print the targets
 # One make at a time: a second one in this folder is refused while the first is at work.
 ifneq ($(origin ALONE),command line)
 .NOTPARALLEL:
-book pages test notebooks clean $(INSTALLED):
+book pages pdf test notebooks clean $(INSTALLED):
 	@command -v $(PYTHON) > /dev/null || { echo "Cannot start: there is no $(PYTHON); install Python \
 	3.11, or point to it, for example  make book PYTHON=/opt/python3.11/bin/python3"; exit 1; }
 	@$(PYTHON) tools/alone.py $(MAKE) ALONE=yes $@
@@ -63,11 +63,16 @@ pages: $(INSTALLED)  ## build _build/html as it is published, without running an
 	@$(MAKE) -s _build/html/.published
 	@echo "The book is ready, as it was published: open $(CURDIR)/_build/html/index.html"
 
+pdf: $(INSTALLED)  ## print the book as it is published to _build/book.pdf (needs a Chromium)
+	@python tools/print_book.py check
+	@$(MAKE) -s _build/html/.published
+	@python tools/print_book.py _build/html _build/book.pdf
+
 test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built book
 	@echo "== style"
 	ruff check
 	@echo "== unit tests"
-	pytest -q -n $(JOBS) tests --ignore tests/test_book.py
+	pytest -q -n $(JOBS) tests --ignore tests/test_book.py --ignore tests/test_browser.py
 	@echo "== notebooks: every cell still runs, tagged cells still print the same"
 	$(FIXED) pytest -q -n $(JOBS) --dist loadscope --nbval-lax notebooks --nbval-current-env \
 	  --nbval-cell-timeout 120 --nbval-sanitize-with tests/nbval_sanitize.cfg
@@ -80,6 +85,8 @@ test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built b
 	python tools/pages.py collect _build/test/source --logs _build/test/logs
 	$(JUPYTER_BOOK) _build/test/source --path-output _build/test
 	pytest -q tests/test_book.py --book _build/test/_build/html --failed $(FAILING)
+	@echo "== the book in a browser, where there is a Chromium"
+	pytest -q -rs tests/test_browser.py --book _build/test/_build/html
 	@echo "All checks passed."
 
 notebooks: $(INSTALLED)  ## run the paired notebooks in place, text half first; keep the outputs

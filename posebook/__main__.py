@@ -6,6 +6,7 @@ hold.
     python -m posebook results table-3.1               all runs behind a table, with Snakemake
     python -m posebook confirm                         do the published numbers still hold?
     python -m posebook check human36m                  is an official data set complete?
+    python -m posebook bench                           how fast is all this, here?
     python -m posebook rig FOLDER                      your own cameras: health, training, files
     python -m posebook lift VIDEO                      your own video: people in space, drawn, filed
     python -m posebook export trans-reproj net.onnx    a trained network for other programs
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from posebook.results.records import PROFILES
 from posebook.storage import refuse_unwritable
+from posebook.training.stopping import Stopped
 
 PROFILE_HELP = "how large: smoke (seconds), laptop (published), gpu, paper"
 
@@ -30,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
         said = str(problem).rstrip(".")
         print(f"Cannot {wanted.doing}: {said}{'' if said.endswith('?') else '.'}", file=sys.stderr)
         return 2
+    except Stopped as stopped:
+        print(f"Stopped: {stopped}.", file=sys.stderr)
+        return stopped.status
     except KeyboardInterrupt:
         print("Stopped; the same command goes on where it was.", file=sys.stderr)
         return 130
@@ -75,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--again", action="store_true", help="also what is finished")
 
     command = add("draw", _draw, "file what pages draw from trained rows, or time the networks")
-    command.add_argument("what", help="figure-3.5, figure-4.4, conditions or runtime")
+    command.add_argument("what", help="figure-3.5, figure-4.4, conditions, floors or runtime")
     add_profile(command)
     command.add_argument("--out", type=Path, help="folder for the results; default: book/results")
     command.add_argument("--size", help="of runtime's networks: thesis (default), laptop or smoke")
@@ -88,6 +93,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--jobs", type=int, default=2, help="processes side by side (default: 2)")
     text = "write the traces of new records instead, with the code that has just made them"
     command.add_argument("--trace", action="store_true", help=text)
+
+    command = add("bench", _bench, "time this code beside plain forms of it, on this machine")
+    command.add_argument("--size", choices=("smoke", "laptop"), default="laptop")
+    command.add_argument("--rounds", type=int, default=7, help="all is timed so often (default: 7)")
+    command.add_argument("--json", type=Path, help="write the numbers into this file")
 
     command = add("check", _check, "say what is in a folder of an official data set")
     command.add_argument("dataset", help="human36m, mpi-inf-3dhp, jhmdb, penn-action or mpii")
@@ -104,6 +114,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--person", type=int, default=1, help="1: whoever is seen most (default)")
     command.add_argument("--cut", action="store_true", help="cut all cameras to the shortest")
     command.add_argument("--trust", action="append", default=[], help="a doubt that is none")
+    text = "to begin with: consensus-augmented-flip-points (default), trans-reproj, a safetensors "
+    text += "file, or none"
+    command.add_argument("--weights", default="consensus-augmented-flip-points", help=text)
+    text = "extrinsics by bundle adjustment on the person's joints"
+    command.add_argument("--refine", action="store_true", help=text)
+    text = "of the photographs in boards/: inner corners across x down x mm, such as 9x6x60"
+    command.add_argument("--board", default="", help=text)
+    text = "of the person in metres, where there are no extrinsics (default: 1.7)"
+    command.add_argument("--height", type=float, default=1.7, help=text)
     text = "write the embedded recording there first, as an example of such a folder"
     command.add_argument("--example", action="store_true", help=text)
     _add_lift(add)
@@ -219,6 +238,26 @@ def _confirm(wanted) -> int:
     return confirm_all(_full_names(wanted.names), wanted.profile, wanted.jobs, wanted.trace)
 
 
+def _bench(wanted) -> None:
+    """Time data, steps, metrics, video forms, rendering and loading, in one thread."""
+    import json
+    from tempfile import TemporaryDirectory
+
+    import torch
+
+    from posebook.bench.cases import SIZES, cases
+    from posebook.bench.measure import run, table
+
+    if wanted.rounds < 1:
+        raise ValueError(f"rounds must be at least 1, not {wanted.rounds}")
+    torch.set_num_threads(1)
+    with TemporaryDirectory(prefix="posebook-") as folder:
+        found = run(cases(SIZES[wanted.size], Path(folder)), wanted.rounds)
+    print(table(found))
+    if wanted.json:
+        wanted.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
 def _check(wanted) -> int:
     """Say what is in a folder of an official data set, and what to do about what is wrong.
 
@@ -231,13 +270,18 @@ def _check(wanted) -> int:
 
 def _rig(wanted) -> None:
     """Examine a rig, train a lifter on its own detections without a label, write what it sees."""
+    from posebook.book.player_page import write_player
     from posebook.footage.rig import Wishes, run_rig, write_example
 
     if wanted.example:
         write_example(wanted.folder)
-    fields = ("steps", "out", "fps", "unit", "joints", "person", "cut")
-    wishes = {field: getattr(wanted, field) for field in fields}
-    run_rig(wanted.folder, Wishes(**wishes, trust=tuple(wanted.trust)))
+    given = {key: value for key, value in vars(wanted).items() if key in Wishes.__annotations__}
+    wishes = Wishes(**{**given, "trust": tuple(wanted.trust)})
+    take, bodies, _ = run_rig(wanted.folder, wishes)
+    out = wishes.out or wanted.folder / "posebook"
+    shown = {name: take.cameras[0].to_camera(world) for name, world in bodies.items()}
+    caption = f"At 0 degrees as camera {take.cameras[0].name} sees them, each kept in its place."
+    write_player(out / "player.html", shown, wanted.folder.name, take.fps, caption)
 
 
 def _lift(wanted) -> None:

@@ -1,6 +1,8 @@
 """The command line: what each command takes, and what it refuses, in one sentence and in time."""
 
 import errno
+import os
+import signal
 import subprocess
 import sys
 
@@ -104,7 +106,7 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
         (["list", "table-3.11"], "nothing is called table-3.11; did you mean"),
         (["results", "table-3.11"], "nothing is called table-3.11; did you mean"),
         (["results", "3.1", "--seeds", "0"], "seeds and jobs must be at least 1, got 0 and 2"),
-        (["results", "--jobs", "0"], "seeds and jobs must be at least 1, got 3 and 0"),
+        (["results", "--jobs", "0"], "seeds and jobs must be at least 1, got 5 and 0"),
         (["results", "2.1", "--dataset", "human36m"], "table-2.1 is not run on human36m; its chap"),
         (["results", "--dataset", "h36m"], "there is no data set h36m; there are"),
         (["draw", "figure-3.6"], "nothing is drawn as figure-3.6; there are figure-3.5"),
@@ -159,6 +161,16 @@ def test_a_run_that_is_stopped_says_that_it_goes_on(monkeypatch, capsys):
     monkeypatch.setattr(runs, "outcome_of", stop)
     assert main(["run", ROW, "--profile", "smoke"]) == 130
     assert capsys.readouterr().err == "Stopped; the same command goes on where it was.\n"
+
+
+def test_a_run_that_is_told_to_stop_says_what_is_kept(monkeypatch, capsys):
+    def told(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(runs, "outcome_of", told)
+    assert main(["run", ROW, "--profile", "smoke"]) == 143
+    said = "Stopped: what is finished is kept; the same command goes on there.\n"
+    assert capsys.readouterr().err == said
 
 
 # ---------------------------------------------------------------- what they do

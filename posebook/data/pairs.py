@@ -5,7 +5,7 @@ rays are undistorted at load, relative cameras are a table, and a batch is `inde
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,8 +13,10 @@ from torch import Tensor
 
 from posebook.data.plausible import check
 from posebook.data.records import ViewSequence
+from posebook.data.windows import Windows
 from posebook.geometry.camera import Camera, relative, rig_key, stack, to_tensor
 from posebook.geometry.skeleton import H36M
+from posebook.training.draws import send
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,7 @@ class Views:
     focal: float
     rigs: tuple[tuple[Camera, ...], ...]
     done: Mapping[str, object]
+    _windows: dict[int, Windows] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.X)
@@ -62,6 +65,12 @@ class Views:
     @property
     def device(self) -> torch.device:
         return self.X.device
+
+    def windows(self, frames: int) -> Windows:
+        """The windows of so many frames, laid out when they are first asked for."""
+        if frames not in self._windows:
+            self._windows[frames] = Windows(self.X, self.first, self.last, frames)
+        return self._windows[frames]
 
     def labelled(self) -> Tensor:
         """Rows (I',) of the instants whose joints are all known in space."""
@@ -250,7 +259,7 @@ def draw_views(views: Views, n: int, generator: torch.Generator) -> tuple[Tensor
     V = views.views
     if V < 2:
         raise ValueError(f"the transform re-projection loss needs two views, the data has {V}")
-    pair = torch.randint(V * (V - 1), (n,), generator=generator).to(views.device)
+    pair = send(torch.randint(V * (V - 1), (n,), generator=generator), views.device)
     v1, other = pair // (V - 1), pair % (V - 1)
     return v1, other + (other >= v1)
 
@@ -278,13 +287,3 @@ def gather(views: Views, instant: Tensor, v1: Tensor, v2: Tensor) -> PairBatch:
         v1=v1,
         v2=v2,
     )
-
-
-def windows(views: Views, instant: Tensor, frames: int) -> Tensor:
-    """Rows (B, frames) of the windows round each instant; a clip's ends repeat its end frames."""
-    if frames % 2 == 0:
-        raise ValueError(f"a window is centred on its instant, so its length is odd, not {frames}")
-    offset = torch.arange(frames, device=instant.device) - frames // 2
-    rows = instant[:, None] + offset
-    first, last = views.first[instant, None], views.last[instant, None]
-    return rows.clamp(min=first, max=last)

@@ -179,4 +179,4 @@ def _late(takes: list[ViewSequence], most: int) -> Iterator[Finding]:
             f"other views to {late.then:.0f} px where its frames are taken {late.frames:+d} on, "
             f"to {late.now:.0f} px as they are; it may be out of step"
         )
-        yield Finding("late", False, text)
+        yield Finding("late", late.then < late.now / 3, text)

@@ -50,18 +50,19 @@ def load_views(
     size: ViewsSize,
     split: str = "subjects",
     noise: str = "full",
+    headings: str = "all",
 ) -> tuple[list[ViewSequence], list[ViewSequence]]:
     """Training and test sequences of a data set of synchronised views.
 
     Args:
-        dataset: "embedded-views", of this `size`, `split` and `noise`; "human36m" (detected 2D),
-            "human36m-gt" or "mpi-inf-3dhp", which have their own.
+        dataset: "embedded-views", of this `size`, `split`, `noise` and `headings`; "human36m"
+            (detected 2D), "human36m-gt" or "mpi-inf-3dhp", which have their own.
 
     Raises:
         FileNotFoundError, ValueError: with the remedy if files are missing or wrong.
     """
     if dataset == EMBEDDED_VIEWS:
-        return make_views(size, split, noise)
+        return make_views(size, split, noise, headings=headings)
     return _official_views(dataset)
 
 

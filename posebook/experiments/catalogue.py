@@ -98,6 +98,7 @@ DRAWN = {
             ),
             every_seed=True,
         ),
+        Drawn("floors", ("floors",), ()),
         Drawn("runtime", ("runtime",), ()),
     )
 }  # fmt: skip
@@ -197,7 +198,7 @@ def select(names: list[str], dataset: str = "") -> tuple[dict[str, Row], dict[st
     known = rows(dataset)
     drawn = {} if dataset and not dataset.startswith("embedded-") else DRAWN
     if not names:
-        return known, {name: found for name, found in drawn.items() if found.rows}
+        return known, {name: found for name, found in drawn.items() if name != "runtime"}
     experiments = {row.experiment for row in known.values()}
     chosen: dict[str, None] = {}
     for name in names:

@@ -4,6 +4,7 @@ runs/.
 * `figure-3.5`: poses of three rows of Table 3.1 at places chosen by rule (also Figure 3.1c);
 * `figure-4.4`: bodies and poses on the real detections;
 * `conditions`: errors by condition and by protocol, and Figures 2.6 and 2.8;
+* `floors`: what the same answer for every picture reaches, under Tables 3.1 and 4.1 to 4.3;
 * `runtime`: milliseconds a frame, measured now.
 """
 
@@ -17,6 +18,7 @@ import torch
 from posebook import factorization, lifting, results, video
 from posebook.data.pairs import collect
 from posebook.data.sources import EMBEDDED_VIDEO, EMBEDDED_VIEWS, load_views
+from posebook.experiments import floors
 from posebook.experiments.catalogue import DRAWN, command, find, settings
 from posebook.experiments.run import check_device
 from posebook.paths import runs_folder
@@ -109,6 +111,17 @@ def _figure_3_5(profile: str) -> Iterator[dict]:
             "figure-3.5", name, profile, 0, dataset=EMBEDDED_VIEWS, metrics=metrics, poses=poses,
             parameters={"checkpoint": state["signature"]}, steps=state["step"],
             data={"test_X": views.X, "test_Y": views.Y},
+        )  # fmt: skip
+
+
+def _floors(profile: str) -> Iterator[dict]:
+    size, _ = settings("lifting", profile, "supervised")
+    train, test = (collect(part) for part in load_views(EMBEDDED_VIEWS, size.size))
+    for name, constant in floors.FLOORS.items():
+        yield _record(
+            "floors", name, profile, 0, dataset=EMBEDDED_VIEWS,
+            metrics=floors.measure(constant(train), test),
+            data={"train_Y": train.Y, "test_Y": test.Y},
         )  # fmt: skip
 
 
@@ -225,5 +238,5 @@ def _runtime(
 
 _MAKERS = {
     "figure-3.5": _figure_3_5, "figure-4.4": _figure_4_4, "conditions": _conditions,
-    "runtime": _runtime,
+    "floors": _floors, "runtime": _runtime,
 }  # fmt: skip

@@ -10,7 +10,7 @@ from posebook.data.sources import EMBEDDED_VIEWS, load_views, trusted
 from posebook.data.virtual import with_views
 from posebook.factorization.dictionary import Dictionary
 from posebook.factorization.network import FactorizationNetwork
-from posebook.factorization.pictures import Pictures, prepare
+from posebook.factorization.pictures import Pictures, prepare, seen_instants
 from posebook.factorization.rows import Profile, Variant
 
 
@@ -27,7 +27,7 @@ def load(
     trust = trusted(dataset)
     if dataset != EMBEDDED_VIEWS:
         refuse_generated(variant, dataset)
-    train, test = load_views(dataset, profile.size, noise=variant.noise)
+    train, test = load_views(dataset, profile.size, noise=variant.noise, headings=variant.headings)
     pictures = _prepare(train, variant, device, trust)
     pictures = replace(pictures, done={**pictures.done, **generated(variant)})
     test = collect(test, device, trust)
@@ -53,13 +53,13 @@ def _prepare(takes: Sequence[ViewSequence], variant: Variant, device, trust=()) 
             "the consistent factorization loss (eq. 4.4) needs two views of an instant, the data "
             f"has {views.views}"
         )
-    return prepare(views, variant.recentre, variant.projection)
+    return prepare(seen_instants(views), variant.recentre, variant.projection)
 
 
 def check_prepared(pictures: Pictures, variant: Variant) -> None:
     """Raise a ValueError if pictures are not as a row wants them: its options have no effect."""
     check_done(
-        pictures.done, variant, ("views", "noise", "recentre", "projection"),
+        pictures.done, variant, ("views", "noise", "headings", "recentre", "projection"),
         "make them with posebook.factorization.prepare.prepare_takes(takes, variant), embedded "
         "ones with `load`",
     )  # fmt: skip
@@ -67,7 +67,10 @@ def check_prepared(pictures: Pictures, variant: Variant) -> None:
 
 def data_key(profile: Profile, variant: Variant) -> tuple:
     """What `load` depends on: rows with the same key share their data."""
-    return profile.size, variant.noise, variant.views, variant.recentre, variant.projection
+    return (
+        profile.size, variant.noise, variant.headings, variant.views, variant.recentre,
+        variant.projection,
+    )  # fmt: skip
 
 
 def build(

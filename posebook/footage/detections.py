@@ -111,7 +111,7 @@ def _is_25b(joints: np.ndarray) -> bool:
     spread = np.where(found, joints, -np.inf).max(-2) - np.where(found, joints, np.inf).min(-2)
     share = off / np.linalg.norm(spread, axis=-1)
     share = share[np.isfinite(share)]
-    return len(share) > 0 and bool(np.median(share) > 0.1)
+    return len(share) > 0 and bool(np.median(share) > 0.05)  # an arm may hang there
 
 
 def _joints_of(path: Path, frames: list[list[np.ndarray]], told: str) -> tuple[int, str]:
@@ -158,8 +158,9 @@ def _people(file: Path) -> list[np.ndarray]:
     data = _json(file)
     if not isinstance(data, dict) or "people" not in data:
         raise ValueError(f"{file}: no list `people`; this is not one of OpenPose's files")
-    return [_person(person.get("pose_keypoints_2d"), file, "pose_keypoints_2d")
-            for person in data["people"]]  # fmt: skip
+    people = [_person(person.get("pose_keypoints_2d"), file, "pose_keypoints_2d")
+              for person in data["people"]]  # fmt: skip
+    return [person for person in people if len(person)]  # trackers leave empty places
 
 
 def _read_results(file: Path) -> tuple[int, list[list[np.ndarray]], list[str]]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from posebook.data.done import check_done, generated, refuse_generated
-from posebook.data.pairs import Views, collect, windows
+from posebook.data.pairs import Views, collect
 from posebook.data.records import ViewSequence
 from posebook.data.sources import EMBEDDED_VIEWS, load_views, trusted
 from posebook.data.virtual import recover_rigs, triangulate_labels, with_views
@@ -34,15 +34,20 @@ def load(
     return replace(views, done=done), collect(test, device, trust)
 
 
-def prepare_takes(takes: Sequence[ViewSequence], variant: Variant, device="cpu") -> Views:
+def prepare_takes(
+    takes: Sequence[ViewSequence], variant: Variant, device="cpu", trust: Sequence[str] = ()
+) -> Views:
     """Takes of your own as a row trains on them: with its virtual views, labels and cameras.
+
+    Args:
+        trust: doubts (`posebook.data.plausible.DOUBTS`) that are none.
 
     Raises:
         ValueError: for a row that wants what only embedded takes can have (noise, split, long
             takes), and for takes that lack what it is made from.
     """
     refuse_generated(variant, "takes of your own")
-    return _prepare(takes, variant, device)
+    return _prepare(takes, variant, device, trust)
 
 
 def _prepare(takes: Sequence[ViewSequence], variant: Variant, device, trust=()) -> Views:
@@ -97,8 +102,8 @@ def inputs(
     if confidences:
         return with_confidences(views.X[instant, view], views.w[instant, view])
     if frames == 1:
-        return views.X[instant, view]
-    return views.X[windows(views, instant, frames), view[:, None]]
+        return views.X.flatten(0, 1).index_select(0, instant * views.views + view)
+    return views.windows(frames).take(instant, view)
 
 
 def with_confidences(X: Tensor, w: Tensor) -> Tensor:

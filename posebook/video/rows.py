@@ -8,6 +8,7 @@ large everything is.
 
 from dataclasses import dataclass, replace
 
+from posebook.data.done import refuse_idle
 from posebook.data.sources import EMBEDDED_VIDEO, OFFICIAL_CLIPS
 
 DATASETS = (EMBEDDED_VIDEO, *OFFICIAL_CLIPS)
@@ -54,6 +55,17 @@ class Variant:
     trained: bool = True
     cached: bool = True
     also: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        module = self.front not in ("none", "pyramid")
+        neighbours = (module or self.flow, "a row that sees neighbours (a TCE module, or flow)")
+        readers = {name: neighbours for name in ("N", "stride")} | {
+            name: (module, "a row with a TCE module (front 'single', 'same' or 'multi')")
+            for name in (
+                "ends", "aggregation", "directions", "start", "offsets", "separate", "reduce",
+            )
+        }
+        refuse_idle(self, readers)
 
     @property
     def temporal(self) -> bool:

@@ -212,7 +212,7 @@ def test_bad_options_of_the_runtime_are_refused(options, home):
 def short(monkeypatch):
     """A few steps on two takes."""
 
-    def few(size=None, split="subjects", noise="full"):
+    def few(size=None, split="subjects", noise="full", headings="all"):
         train, test = make_views(ViewsSize(1, 12, 1), split, noise)
         walk = next(s for s in test if s.action == "walk")
         return train[:2], [walk, *[s for s in test if s is not walk][:1]]

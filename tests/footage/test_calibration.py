@@ -180,7 +180,11 @@ def test_opencv_files_with_intrinsics_apart(tmp_path):
     assert "no size" in found.notes[0] and found.cameras[0].name == "01"
 
 
-def test_opencv_intrinsics_alone_are_named(tmp_path):
-    path = storage(tmp_path / "cam0.yml", {"K": RIG[0].K, "D": np.zeros((1, 5))})
+def test_intrinsics_alone_have_no_pose_and_half_a_pose_is_named(tmp_path):
+    inner = {"K": RIG[0].K, "D": np.zeros((1, 5))}
+    paths = [storage(tmp_path / f"cam{k}.yml", inner) for k in "01"]
+    found = read_calibration(*paths)
+    assert not found.posed and not found.cameras[1].center.any()
+    storage(paths[0], {**inner, "T": np.zeros((3, 1))})
     with pytest.raises(ValueError, match="camera 'cam0': rotation is missing"):
-        read_calibration(path)
+        read_calibration(*paths)

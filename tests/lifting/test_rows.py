@@ -37,7 +37,7 @@ def run(variant, seed=0, folder=None):
 
 
 @cache
-def one_person(size=SIZE, split="subjects", noise="full"):
+def one_person(size=SIZE, split="subjects", noise="full", headings="all"):
     """The smoke profile's data cut to one rig, so that a run takes a fraction of a second."""
     train, test = make_views(size, split, noise)
     return [s for s in train if s.subject == "S1"], test[:2]

@@ -1,0 +1,67 @@
+"""Being told to stop: a training writes its checkpoint first, all else stops at once.
+
+Slurm, Kubernetes and a machine that shuts down send SIGTERM, and SIGKILL some seconds later; a
+keyboard, and Jupyter before it ends a kernel, send SIGINT.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal ended this; the message says what is kept.
+
+    Attributes:
+        status: what a shell says of a process that this signal has ended.
+    """
+
+    def __init__(self, number: int, kept: str) -> None:
+        super().__init__(kept)
+        self.status = 128 + number
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Meanwhile SIGTERM raises `Stopped` in the main thread, the only one that hears of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def patient() -> Iterator[list[int]]:
+    """Meanwhile SIGINT, and SIGTERM in a `stoppable` block, only fill the list; twice is enough.
+
+    Whoever is patient leaves the block with `Stopped` as soon as it is filled.
+    """
+    came: list[int] = []
+
+    def note(number: int, frame) -> None:
+        if came:
+            raise Stopped(number, "told so twice; the same command goes on at the last checkpoint")
+        came.append(number)
+
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _stop}
+    mine = [number for number, handler in usual.items() if signal.getsignal(number) is handler]
+    if threading.current_thread() is not threading.main_thread():
+        mine = []
+    for number in mine:
+        signal.signal(number, note)
+    try:
+        yield came
+    finally:
+        for number in mine:
+            signal.signal(number, usual[number])
+    if came:
+        raise Stopped(came[0], "a training had just ended; the same command goes on there")
+
+
+def _stop(number: int, frame) -> None:
+    raise Stopped(number, "what is finished is kept; the same command goes on there")
