@@ -64,7 +64,7 @@ def findings(sequences: Sequence[ViewSequence]) -> Iterator[Finding]:
 def _of_rig(takes: list[ViewSequence], most: int) -> Iterator[Finding]:
     sample = Sample.of(takes, most)
     if takes[0].joint_set == H36M.name:
-        yield from order(sample)
+        yield from order(sample, takes)
     yield from _picture(sample)
     yield from _blind(takes)
     if len(sample.cameras) > 1:

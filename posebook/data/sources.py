@@ -37,14 +37,6 @@ def refuse_absent(dataset: str, stills: bool = False) -> None:
             data_folder(OFFICIAL_STILLS)
 
 
-def trusted(dataset: str) -> tuple[str, ...]:
-    """What `posebook.data.pairs.collect` need not doubt of a data set's views.
-
-    The reader of an official one knows the order of its joints.
-    """
-    return () if dataset == EMBEDDED_VIEWS else ("order",)
-
-
 def load_views(
     dataset: str,
     size: ViewsSize,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from posebook.data.done import check_done, generated, refuse_generated
 from posebook.data.pairs import collect
 from posebook.data.records import ViewSequence
-from posebook.data.sources import EMBEDDED_VIEWS, load_views, trusted
+from posebook.data.sources import EMBEDDED_VIEWS, load_views
 from posebook.data.virtual import with_views
 from posebook.factorization.dictionary import Dictionary
 from posebook.factorization.network import FactorizationNetwork
@@ -24,13 +24,12 @@ def load(
     Raises:
         ValueError: where the variant needs two views of an instant and the data has one.
     """
-    trust = trusted(dataset)
     if dataset != EMBEDDED_VIEWS:
         refuse_generated(variant, dataset)
     train, test = load_views(dataset, profile.size, noise=variant.noise, headings=variant.headings)
-    pictures = _prepare(train, variant, device, trust)
+    pictures = _prepare(train, variant, device)
     pictures = replace(pictures, done={**pictures.done, **generated(variant)})
-    test = collect(test, device, trust)
+    test = collect(test, device)
     actions = tuple(test.actions[a] for a in test.action.tolist())
     return pictures, prepare(test, variant.recentre, variant.projection), actions
 
@@ -46,8 +45,8 @@ def prepare_takes(takes: Sequence[ViewSequence], variant: Variant, device="cpu")
     return _prepare(takes, variant, device)
 
 
-def _prepare(takes: Sequence[ViewSequence], variant: Variant, device, trust=()) -> Pictures:
-    views = collect(with_views(takes, variant.views), device, trust)
+def _prepare(takes: Sequence[ViewSequence], variant: Variant, device) -> Pictures:
+    views = collect(with_views(takes, variant.views), device)
     if views.views < 2 and variant.consistency != "none":
         raise ValueError(
             "the consistent factorization loss (eq. 4.4) needs two views of an instant, the data "

@@ -9,7 +9,7 @@ from torch import Tensor
 from posebook.data.done import check_done, generated, refuse_generated
 from posebook.data.pairs import Views, collect
 from posebook.data.records import ViewSequence
-from posebook.data.sources import EMBEDDED_VIEWS, load_views, trusted
+from posebook.data.sources import EMBEDDED_VIEWS, load_views
 from posebook.data.virtual import recover_rigs, triangulate_labels, with_views
 from posebook.geometry.skeleton import H36M
 from posebook.lifting.consensus import consensus_labels
@@ -25,13 +25,12 @@ def load(
     size = profile.size
     if variant.long_takes:
         size = replace(size, takes=max(1, size.takes // 3), frames=3 * size.frames)
-    trust = trusted(dataset)
     if dataset != EMBEDDED_VIEWS:
         refuse_generated(variant, dataset)
     train, test = load_views(dataset, size, variant.split, variant.noise)
-    views = _prepare(train, variant, device, trust)
+    views = _prepare(train, variant, device)
     done = {**views.done, **generated(variant)}
-    return replace(views, done=done), collect(test, device, trust)
+    return replace(views, done=done), collect(test, device)
 
 
 def prepare_takes(
@@ -50,9 +49,9 @@ def prepare_takes(
     return _prepare(takes, variant, device, trust)
 
 
-def _prepare(takes: Sequence[ViewSequence], variant: Variant, device, trust=()) -> Views:
+def _prepare(takes: Sequence[ViewSequence], variant: Variant, device) -> Views:
     takes = with_views(takes, variant.views)
-    views = collect(takes, device, trust)
+    views = collect(takes, device)
     if variant.loss == "triangulated":
         views = triangulate_labels(views, takes, weighted=variant.label_weights)
     if variant.teacher:

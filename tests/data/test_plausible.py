@@ -217,6 +217,18 @@ def test_truth_in_another_unit_is_named():
         collect(wrong)
 
 
+def test_the_order_is_measured_in_space_where_it_is_known():
+    train, _ = make_views(ViewsSize(1, 12, 1))
+    coco = [replace(in_order(s, joints=COCO), joints_3d=s.joints_3d[:, COCO], occluded=None)
+            for s in train[:3]]  # fmt: skip
+    # In the picture everybody is squeezed to a line, as seen along the spine: only space can tell.
+    flat = [replace(s, joints_2d=s.joints_2d * np.float32([1, 1e-3])) for s in coco]
+    for wrong in (coco, flat):
+        assert "COCO's order" in [f.text for f in findings(wrong) if f.doubt == "order"][0]
+    right = [replace(s, joints_2d=s.joints_2d * np.float32([1, 1e-3])) for s in train[:3]]
+    assert not [f for f in findings(right) if f.doubt == "order"]
+
+
 # ---------------------------------------------------------------- right rigs
 
 
