@@ -54,7 +54,7 @@ def lift(
     if not seen.any():
         raise ValueError(f"no frame shows {FEWEST} joints of the person, too few to lift")
     (model,), _ = load(network)
-    X = fill_missing(camera.rays(joints), np.where(seen[:, None], confidence, 0.0))
+    X = fill_missing(camera.rays(joints), confidence)
     X, w = to_tensor(X), to_tensor(confidence)
     with torch.inference_mode():
         parts = [_global(model, with_confidences(x, c) if model.confidences else x)

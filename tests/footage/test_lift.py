@@ -220,6 +220,23 @@ def test_a_head_is_blurred_from_the_neck_up():
     blur_head(picture, JOINTS[0] * np.nan)
 
 
+def test_heads_are_blurred_in_the_film_unless_asked_otherwise(tmp_path, seen):
+    path, (x, y) = tmp_path / "board.mp4", JOINTS[0, H36M.index("Nose")[0]].astype(int)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 60, SIZE)
+    for _ in range(T):
+        writer.write(np.tile(np.kron([[0, 255], [255, 0]], np.ones((4, 4))), (60, 34)).astype(
+            np.uint8)[..., None].repeat(3, 2))  # fmt: skip
+    writer.release()
+    spread = {}
+    for background in ("blurred", "sharp", "white"):
+        wishes = Wishes(detections=seen, background=background, out=tmp_path / background)
+        _, _, out = lift_video(path, wishes, str)
+        frame = cv2.VideoCapture(str(out / "film.mp4")).read()[1]
+        spread[background] = frame[y - 12 : y, x - 12 : x - 4].std(), frame[-40:].std()
+    assert spread["blurred"][0] < 60 < spread["sharp"][0]
+    assert spread["blurred"][1] > 60 and spread["white"][1] < 5
+
+
 def test_a_skeleton_is_drawn_where_its_joints_are():
     picture = np.full((480, 272, 3), 255, np.uint8)
     draw(picture, JOINTS[0], 1)
