@@ -193,7 +193,7 @@ def test_a_row_or_profile_that_was_edited_does_not_get_the_weights_from_before(c
 
 def test_takes_that_have_changed_do_not_get_the_weights_from_before(monkeypatch):
     run(ROW, "smoke", 0, keep=True)
-    other = lambda size, split, noise: make_views(size, split, "none")  # noqa: E731
+    other = lambda size, split, noise, headings: make_views(size, split, "none")  # noqa: E731
     monkeypatch.setattr(sources, "make_views", other)
     with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
         run(ROW, "smoke", 0, keep=True)
