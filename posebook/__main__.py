@@ -7,12 +7,14 @@ hold.
     python -m posebook confirm                         do the published numbers still hold?
     python -m posebook check human36m                  is an official data set complete?
     python -m posebook bench                           how fast is all this, here?
+    python -m posebook motion FILE.bvh --out FILE.npz  motion of your own, to retrain on
     python -m posebook rig FOLDER                      your own cameras: health, training, files
     python -m posebook lift VIDEO                      your own video: people in space, drawn, filed
     python -m posebook export trans-reproj net.onnx    a trained network for other programs
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -59,6 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     def add_profile(command: argparse.ArgumentParser, default: str = "laptop") -> None:
         command.add_argument("--profile", choices=PROFILES, default=default, help=PROFILE_HELP)
 
+    def add_motion(command: argparse.ArgumentParser) -> None:
+        text = "train on this motion, in the place of the embedded one (chapters 3 and 4)"
+        command.add_argument("--motion", type=Path, metavar="FILE.npz", help=text)
+
     command = add("list", _list, "the rows of tables and figures, and how often they are run")
     add_names(command)
     add_profile(command)
@@ -70,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--dataset", default="", help="default: the embedded data")
     command.add_argument("--device", default="", help="default: the card if there is one, else cpu")
     command.add_argument("--out", type=Path, help="folder for the result; default: book/results")
+    add_motion(command)
 
     command = add("results", _results, "compute the published numbers of tables, figures or rows")
     add_names(command)
@@ -78,14 +85,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seeds", type=int, default=5, help="runs of each row (default: 5)")
     command.add_argument("--jobs", type=int, default=2, help="runs side by side (default: 2)")
     command.add_argument("--again", action="store_true", help="also what is finished")
+    add_motion(command)
 
     command = add("draw", _draw, "file what pages draw from trained rows, or time the networks")
-    command.add_argument("what", help="figure-3.5, figure-4.4, conditions, floors or runtime")
+    command.add_argument("what", help="figure-3.5, figure-4.4, conditions, floors, away-from-home")
     add_profile(command)
     command.add_argument("--out", type=Path, help="folder for the results; default: book/results")
     command.add_argument("--size", help="of runtime's networks: thesis (default), laptop or smoke")
     command.add_argument("--rounds", type=int, help="of runtime (default: 5)")
     command.add_argument("--device", help="of runtime (default: cpu)")
+    command.add_argument("--wheel", help="of away-from-home: the package, not to fetch it")
 
     command = add("confirm", _confirm, "repeat the first steps of published rows with today's code")
     add_names(command)
@@ -103,6 +112,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("dataset", help="human36m, mpi-inf-3dhp, jhmdb, penn-action or mpii")
     command.add_argument("folder", type=Path, nargs="?", help="default: where the book looks")
     command.add_argument("--sheet", type=Path, help="write samples to look at into this PNG file")
+
+    command = add("motion", _motion, "BVH, AMC and C3D files as motion to train on")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".bvh, .amc or .c3d")
+    command.add_argument("--out", type=Path, required=True, help="an .npz, for --motion of `run`")
+    command.add_argument("--map", type=Path, help="JSON: which of a file's names are the joints")
+    command.add_argument("--unit", default="", help="of the files: m, cm, mm, inch or inch/0.45")
+    command.add_argument("--up", default="", help="which axis is up: x, y, z, -x, -y or -z")
+    command.add_argument("--fps", type=float, default=0.0, help="where the files' own is wrong")
 
     command = add("rig", _rig, "your own cameras: their health, bodies in space without a label")
     command.add_argument("folder", type=Path, help="a calibration, and detections of each camera")
@@ -193,6 +210,7 @@ def _run(wanted) -> None:
     from posebook import results
     from posebook.experiments.run import run
 
+    _use_motion(wanted)
     device = wanted.device or ("cuda" if torch.cuda.is_available() else "cpu")
     out = wanted.out or results.results_folder()
     refuse_unwritable(out, "choose another with --out")
@@ -204,10 +222,24 @@ def _run(wanted) -> None:
     print("written:", results.write_result(out, record))
 
 
+def _use_motion(wanted) -> None:
+    """Let this process and those that it starts train on the reader's motion."""
+    from posebook.data import sources
+
+    if wanted.motion is None:
+        return
+    if wanted.dataset not in ("", sources.OWN_VIEWS):
+        raise ValueError(f"--motion and --dataset {wanted.dataset} exclude each other")
+    os.environ[sources.OWN_MOTION] = str(wanted.motion.absolute())
+    sources.own_motion()
+    wanted.dataset = sources.OWN_VIEWS
+
+
 def _results(wanted) -> int:
     """Walk the graph of runs behind tables, figures or rows; finished ones are not repeated."""
     from posebook.experiments.graph import walk
 
+    _use_motion(wanted)
     return walk(
         _full_names(wanted.names), wanted.profile, wanted.seeds, wanted.jobs, wanted.dataset,
         again=wanted.again,
@@ -217,15 +249,16 @@ def _results(wanted) -> int:
 def _draw(wanted) -> None:
     """File what pages draw and count from what trained rows left under runs/."""
     from posebook import results
-    from posebook.experiments.drawn import draw
+    from posebook.experiments.drawn import OPTIONS, draw
     from posebook.experiments.run import check_device
 
     out = wanted.out or results.results_folder()
     refuse_unwritable(out, "choose another with --out")
-    options = {name: getattr(wanted, name) for name in ("size", "rounds", "device")}
+    options = {name: getattr(wanted, name) for name in sum(OPTIONS.values(), ())}
     given = {name: value for name, value in options.items() if value is not None}
-    if given and wanted.what != "runtime":
-        raise ValueError(f"--{', --'.join(given)} belong to runtime, not to {wanted.what}")
+    for owner, names in OPTIONS.items():
+        if (foreign := [name for name in given if name in names]) and wanted.what != owner:
+            raise ValueError(f"--{', --'.join(foreign)} belong to {owner}, not to {wanted.what}")
     check_device(wanted.device or "cpu")
     for path in draw(wanted.what, wanted.profile, out, **given):
         print("written:", path)
@@ -266,6 +299,22 @@ def _check(wanted) -> int:
     from posebook.data.official.check import check_and_say
 
     return check_and_say(wanted.dataset, wanted.folder, wanted.sheet)
+
+
+def _motion(wanted) -> None:
+    """Motion files as clips of 17 joints, in metres at 50 Hz, for the generator of views."""
+    from posebook.data.captured.clips import Wishes, read_clip, write_clips
+    from posebook.data.captured.joints import read_map
+
+    refuse_unwritable(wanted.out.parent, "choose another with --out")
+    chosen = read_map(wanted.map) if wanted.map else None
+    wishes = Wishes(chosen, wanted.unit, wanted.up, wanted.fps)
+    clips = []
+    for file in wanted.files:
+        clip, said = read_clip(file, wishes)
+        clips.append(clip)
+        print(said)
+    print("written:", write_clips(wanted.out, clips))
 
 
 def _rig(wanted) -> None:

@@ -5,16 +5,21 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
 from posebook import lifting, results, storage
 from posebook.__main__ import main
+from posebook.data.recorded.motion import load_motion
 from posebook.experiments import drawn, graph
 from posebook.experiments import run as runs
+from posebook.footage.export import write_bvh
 
-COMMANDS = ("list", "run", "results", "draw", "confirm", "check", "rig", "lift", "export")
+COMMANDS = (
+    "list", "run", "results", "draw", "confirm", "check", "motion", "rig", "lift", "export",
+)  # fmt: skip
 ROW = "table-3.1/trans-reproj"
 
 
@@ -23,6 +28,7 @@ def home(tmp_path, monkeypatch):
     """Folders of runs and results that a test may write to; data that is nowhere."""
     for name in ("results", "runs", "data"):
         monkeypatch.setenv(f"POSEBOOK_{name.upper()}", str(tmp_path / name))
+    monkeypatch.setenv("POSEBOOK_MOTION", "")  # --motion sets it for the whole process
     threads = torch.get_num_threads()  # `run` chooses them for its process, which here is ours
     yield tmp_path
     torch.set_num_threads(threads)
@@ -120,6 +126,11 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
         (["check", "h36m"], "unknown data set 'h36m'; known: human36m"),
         (["check", "human36m"], "there is no folder "),
         (["check", "human36m", "nowhere"], "there is no folder nowhere"),
+        (["run", ROW, "--motion", "nowhere.npz"], "nowhere.npz: no such file of motion; make it"),
+        (["results", "3.1", "--motion", "nowhere.npz"], "nowhere.npz: no such file of motion"),
+        (["run", ROW, "--dataset", "human36m", "--motion", "a.npz"], "exclude each other"),
+        (["run", ROW, "--dataset", "own-motion"], "own-motion is motion of your own: make a file"),
+        (["motion", "a.fbx", "--out", "a.npz"], "a.fbx: motion is read from .bvh, .amc, .c3d"),
         (["rig", "nowhere", "--steps", "0"], "steps and fps must be positive, and trust some of"),
         (["lift", "nowhere.mp4"], "nowhere.mp4: there is no such video"),
         (["export", "trans-reproj", "net.pt"], "net.pt: call the file NAME.onnx"),
@@ -251,3 +262,19 @@ def test_confirm_hands_on_what_was_asked_for(monkeypatch):
     assert main(["confirm", "3.3", "--profile", "smoke", "--jobs", "1", "--trace"]) == 1
     assert main(["confirm"]) == 1
     assert asked == [(["table-3.3"], "smoke", 1, True), ([], "laptop", 2, False)]
+
+
+def test_motion_of_ones_own_is_read_and_trained_on(home, monkeypatch, capsys):
+    walk = next(clip for clip in load_motion() if clip.name == "walk")
+    bvh = write_bvh(home / "stroll.bvh", walk.joints.astype(float), 50.0)
+    assert main(["motion", str(bvh), "--out", str(home / "mine.npz")]) == 0
+    assert "stroll: 1.3 s, 50 frames a second, cm, y up" in capsys.readouterr().out
+    profile = replace(lifting.rows.PROFILES["smoke"], steps=2, batch=8)
+    monkeypatch.setitem(lifting.rows.PROFILES, "smoke", profile)
+    run = ["run", ROW, "--profile", "smoke", "--device", "cpu"]
+    assert main([*run, "--motion", str(home / "mine.npz")]) == main(run) == 0
+    there = "smoke/table-3.1/trans-reproj--seed0.json"
+    mine = results.read_result(home / "results" / "own-motion" / there)
+    ours = results.read_result(home / "results" / there)
+    assert [*mine["per_action"]] == ["stroll"] and mine["dataset"] == "own-motion"
+    assert mine["data_digest"] != ours["data_digest"] and len(ours["per_action"]) == 15

@@ -45,7 +45,8 @@ def check_done(
         names: the row's options that are about takes.
     """
     for name in names:
-        there, wish = done[name] if name in done else PLAIN[name], getattr(variant, name)
+        there = done[name] if name in done else PLAIN[name]
+        wish = getattr(variant, name) if hasattr(variant, name) else PLAIN[name]
         if there != wish:
             raise ValueError(
                 f"the row wants {name}={wish!r} and its takes have {name}={there!r}; {remedy}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from posebook.data.done import check_done, generated, refuse_generated
 from posebook.data.pairs import collect
 from posebook.data.records import ViewSequence
-from posebook.data.sources import EMBEDDED_VIEWS, load_views
+from posebook.data.sources import EMBEDDED_VIEWS, GENERATED_VIEWS, load_views
 from posebook.data.virtual import with_views
 from posebook.factorization.dictionary import Dictionary
 from posebook.factorization.network import FactorizationNetwork
@@ -24,7 +24,7 @@ def load(
     Raises:
         ValueError: where the variant needs two views of an instant and the data has one.
     """
-    if dataset != EMBEDDED_VIEWS:
+    if dataset not in GENERATED_VIEWS:
         refuse_generated(variant, dataset)
     train, test = load_views(dataset, profile.size, noise=variant.noise, headings=variant.headings)
     pictures = _prepare(train, variant, device)

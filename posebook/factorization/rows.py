@@ -7,10 +7,10 @@ stage, the dictionary learned by structure from motion, which is trained once fo
 from dataclasses import dataclass, replace
 
 from posebook.data.done import refuse_idle
-from posebook.data.sources import EMBEDDED_VIEWS, OFFICIAL_VIEWS, ViewsSize
+from posebook.data.sources import GENERATED_VIEWS, OFFICIAL_VIEWS, ViewsSize
 from posebook.factorization.pictures import Pictures
 
-DATASETS = (EMBEDDED_VIEWS, *OFFICIAL_VIEWS)
+DATASETS = (*GENERATED_VIEWS, *OFFICIAL_VIEWS)
 
 
 @dataclass(frozen=True)

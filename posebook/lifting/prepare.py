@@ -9,7 +9,7 @@ from torch import Tensor
 from posebook.data.done import check_done, generated, refuse_generated
 from posebook.data.pairs import Views, collect
 from posebook.data.records import ViewSequence
-from posebook.data.sources import EMBEDDED_VIEWS, load_views
+from posebook.data.sources import EMBEDDED_VIEWS, GENERATED_VIEWS, load_views
 from posebook.data.virtual import recover_rigs, triangulate_labels, with_views
 from posebook.geometry.skeleton import H36M
 from posebook.lifting.consensus import consensus_labels
@@ -25,7 +25,7 @@ def load(
     size = profile.size
     if variant.long_takes:
         size = replace(size, takes=max(1, size.takes // 3), frames=3 * size.frames)
-    if dataset != EMBEDDED_VIEWS:
+    if dataset not in GENERATED_VIEWS:
         refuse_generated(variant, dataset)
     train, test = load_views(dataset, size, variant.split, variant.noise)
     views = _prepare(train, variant, device)

@@ -6,12 +6,12 @@ A variant says what makes a row of a table; a profile says how large everything 
 from dataclasses import dataclass, replace
 
 from posebook.data.done import refuse_idle
-from posebook.data.sources import EMBEDDED_VIEWS, OFFICIAL_VIEWS, ViewsSize
+from posebook.data.sources import GENERATED_VIEWS, OFFICIAL_VIEWS, ViewsSize
 from posebook.lifting.consensus import Teacher
 from posebook.lifting.samples import Changes
 from posebook.lifting.student import Reading
 
-DATASETS = (EMBEDDED_VIEWS, *OFFICIAL_VIEWS)
+DATASETS = (*GENERATED_VIEWS, *OFFICIAL_VIEWS)
 LAMBDA = {"mpi-inf-3dhp": 1.5}  # of equation 3.7; 1 elsewhere (section 3.5)
 ONE_SEED = ("ablation-beyond-3",)  # what is left out, one thing at a time
 

@@ -13,7 +13,7 @@ from posebook.video.features import Features, features
 from posebook.video.frames import Frames, collect_frames
 from posebook.video.heads import head_of
 from posebook.video.network import VideoNetwork
-from posebook.video.rows import BASE_SEED, BaseSettings, Profile, Variant
+from posebook.video.rows import BASE_SEED, BaseSettings, Profile, Variant, length_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +90,15 @@ def _base(
 
 def data_key(profile: Profile, variant: Variant) -> tuple:
     """What `prepare` depends on, beside the seed: rows with the same key share their setting."""
-    keep = variant.trained and variant.cached and profile.copies > 0
     return (
-        profile.size, variant.pretrained, variant.loss, variant.split, variant.joints, keep,
-        variant.erasing,
+        profile.size, variant.pretrained, variant.loss, variant.split, variant.joints,
+        copies_of(profile, variant), variant.erasing,
     )  # fmt: skip
+
+
+def copies_of(profile: Profile, variant: Variant) -> int:
+    """Augmented copies in a row's cache; 0 where it needs none."""
+    return length_of(profile, variant)[1] if variant.trained and variant.cached else 0
 
 
 def prepare(
@@ -180,9 +184,9 @@ def _setting(
             folder=folder,
         )  # fmt: skip
 
-    keep = variant.trained and variant.cached and profile.copies > 0
-    learned = cached(train, profile.copies, variant.erasing) if keep else None
-    names = ["pretrained", "loss", "split", "joints", "cached"] + keep * ["erasing"]
+    copies = copies_of(profile, variant)
+    learned = cached(train, copies, variant.erasing) if copies else None
+    names = ["pretrained", "loss", "split", "joints", "cached"] + ["erasing"] * bool(copies)
     done = {name: getattr(variant, name) for name in names}
     return Setting(base, record, train, test, learned, cached(test, 0, False), done)
 
@@ -192,8 +196,8 @@ def build(profile: Profile, variant: Variant, base: BaseNetwork, joints: int) ->
     model = VideoNetwork(
         base.encoder.channels, joints, profile.base.decoder_width, variant.front,
         variant.directions, profile.base.dilations, variant.reduce, head_of(variant.loss),
-        variant.separate, variant.residual, aggregation=variant.aggregation, start=variant.start,
-        offsets=variant.offsets,
+        variant.separate, variant.residual, variant.added, aggregation=variant.aggregation,
+        start=variant.start, offsets=variant.offsets,
     )  # fmt: skip
     model.load_base_weights(base)
     return model

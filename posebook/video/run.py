@@ -20,7 +20,7 @@ from posebook.video.measures import Predictions
 from posebook.video.network import VideoNetwork
 from posebook.video.predict import predict
 from posebook.video.prepare import Setting, build, prepare
-from posebook.video.rows import Profile, Variant, in_steps
+from posebook.video.rows import Profile, Variant, in_steps, length_of
 from posebook.video.train import train
 
 
@@ -59,7 +59,7 @@ def run_row(
     if variant.trained:
         clock = Clock()
         curves = train(model, setting, profile, variant, seed, folder, validate, clock)
-        seconds, steps = clock.seconds, profile.steps
+        seconds, steps = clock.seconds, length_of(profile, variant)[0]
         samples = steps * profile.segments * profile.length
     predicted, overall, per_action, drawn = evaluate(model, features, profile, variant)
     overall |= costs(setting.base.encoder, model, profile, variant)

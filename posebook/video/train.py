@@ -18,7 +18,7 @@ from posebook.video.frames import Frames, crop, fingerprint, labels
 from posebook.video.heads import loss_of
 from posebook.video.network import VideoNetwork
 from posebook.video.prepare import Setting, check_prepared
-from posebook.video.rows import Profile, Variant
+from posebook.video.rows import Profile, Variant, length_of
 from posebook.video.tce import windows
 
 
@@ -118,11 +118,13 @@ def train(
         base = profile.base
         return loss_of(variant.loss, output, b.joints, b.counted, base.crop, base.sigma), {}
 
+    steps, _ = length_of(profile, variant)
+    schedule = Schedule(steps, profile.learning_rate, profile.schedule, 1.0)
     kept = folder and Checkpoint(
         folder / "training.pt", signature(model, setting, profile, variant, seed)
     )
     return fit(
-        model, loss, Schedule(profile.steps, profile.learning_rate, profile.schedule, 1.0),
+        model, loss, schedule,
         evaluate=validate, evaluations=profile.evaluations, points=100, checkpoint=kept,
         clock=clock, description="clips",
     )  # fmt: skip

@@ -115,7 +115,9 @@ def test_an_unknown_name_is_answered_with_the_known_ones(kind):
 
 
 def test_a_single_view_is_refused(smoke, monkeypatch):
-    one = lambda *_: tuple([_first_view(s) for s in part] for part in one_person())  # noqa: E731
+    def one(*_, **__):
+        return tuple([_first_view(s) for s in part] for part in one_person())
+
     monkeypatch.setattr(sources, "make_views", one)
     size, row = settings("factorization", "smoke", "baseline-cf")
     with pytest.raises(ValueError, match="needs two views of an instant, the data has 1"):

@@ -193,7 +193,7 @@ def test_a_checkpoint_of_other_data_is_refused_whatever_the_settings_say(
 ):
     smoke(steps=2)
     run("reproj", folder=tmp_path)
-    other = lambda size, split, noise: one_person(SIZE, split, "none")  # noqa: E731
+    other = lambda size, split, noise, headings: one_person(SIZE, split, "none")  # noqa: E731
     monkeypatch.setattr(sources, "make_views", other)
     with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
         run("reproj", folder=tmp_path)

@@ -6,6 +6,7 @@ motion as it is, on stretches of each clip that no training take has used. A det
 the exact projections into 2D points with confidences.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,7 @@ def make_views(
     noise: str = "full",
     seed: int = 0,
     headings: str = "all",
+    clips: tuple[MotionClip, ...] | None = None,
 ) -> tuple[list[ViewSequence], list[ViewSequence]]:
     """Training and test sequences of the embedded views.
 
@@ -66,17 +68,26 @@ def make_views(
             bits.
         headings: "all" ways alike, or "studio": whole takes face one of two opposite eighths of the
             circle, as people do who are recorded between the cameras of a studio.
+        clips: the motion; None for the embedded one. People's bones are those of its first clip
+            times each person's own proportions.
 
     Raises:
-        ValueError: for an unknown split, noise or kind of headings.
+        ValueError: for an unknown split, noise or kind of headings, or a split of which the clips
+            leave a part empty.
     """
     _check(split, SPLITS, "split")
     _check(headings, HEADINGS, "headings")
     _check(noise, tuple(DETECTORS), "noise")
-    clips = load_motion()
+    clips = load_motion() if clips is None else clips
     table = body.take_apart(np.concatenate([clip.joints for clip in clips]).astype(np.float64))
     reference = np.median(body.bone_lengths(clips[0].joints), axis=0)
     train_part, test_part = _stretches(clips, split)
+    if not train_part or not test_part:
+        raise ValueError(
+            f"the split {split!r} tests the actions {', '.join(UNSEEN_ACTIONS)} and trains on all "
+            f"others, and the motion's are {', '.join(clip.name for clip in clips[:6])}; choose a "
+            "row that is split by subjects"
+        )
     people = {s: _proportions(reference, s) for s in (*TRAIN_SUBJECTS, *TEST_SUBJECTS)}
     train = [
         sequence
@@ -224,6 +235,20 @@ def _test_take(subject, take, table, stretch, lengths, noise, seed, headings) ->
         joints = body.mirror(joints)
     joints = _place(joints, subject, rng, headings)
     return _see(joints, [stretch.action], subject, "test", noise, rng)[0]
+
+
+def see_clips(clips: Sequence[MotionClip], noise: str = "full") -> list[ViewSequence]:
+    """Clips as they are, on their own bodies, before the rigs of the test people: one take a rig,
+    the second in the mirror, each at a heading and place of its own."""
+    takes = []
+    for subject in TEST_SUBJECTS:
+        for number, clip in enumerate(clips):
+            rng = np.random.default_rng([2, int(subject[1:]), number])
+            joints = clip.joints[None].astype(np.float64)
+            if subject != TEST_SUBJECTS[0]:
+                joints = body.mirror(joints)
+            takes += _see(_place(joints, subject, rng), [clip.name], subject, "test", noise, rng)
+    return takes
 
 
 def _see(joints, actions, subject, split, noise, rng) -> list[ViewSequence]:
