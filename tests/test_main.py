@@ -198,11 +198,11 @@ def test_list_without_a_name_has_every_row(capsys):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], ([], "laptop", 3, 2, "", False)),
-        (["3.3", "2.9"], (["table-3.3", "figure-2.9"], "laptop", 3, 2, "", False)),
-        (["3.1"], (["table-3.1", "figure-3.1"], "laptop", 3, 2, "", False)),
-        ([ROW, "--profile", "gpu", "--seeds", "5", "--jobs", "8", "--dataset", "human36m",
-          "--again"], ([ROW], "gpu", 5, 8, "human36m", True)),
+        ([], ([], "laptop", 5, 2, "", False)),
+        (["3.3", "2.9"], (["table-3.3", "figure-2.9"], "laptop", 5, 2, "", False)),
+        (["3.1"], (["table-3.1", "figure-3.1"], "laptop", 5, 2, "", False)),
+        ([ROW, "--profile", "gpu", "--seeds", "7", "--jobs", "8", "--dataset", "human36m",
+          "--again"], ([ROW], "gpu", 7, 8, "human36m", True)),
     ],
 )  # fmt: skip
 def test_results_hands_on_what_was_asked_for(arguments, expected, monkeypatch):
