@@ -104,7 +104,7 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
         (["list", "table-3.11"], "nothing is called table-3.11; did you mean"),
         (["results", "table-3.11"], "nothing is called table-3.11; did you mean"),
         (["results", "3.1", "--seeds", "0"], "seeds and jobs must be at least 1, got 0 and 2"),
-        (["results", "--jobs", "0"], "seeds and jobs must be at least 1, got 3 and 0"),
+        (["results", "--jobs", "0"], "seeds and jobs must be at least 1, got 5 and 0"),
         (["results", "2.1", "--dataset", "human36m"], "table-2.1 is not run on human36m; its chap"),
         (["results", "--dataset", "h36m"], "there is no data set h36m; there are"),
         (["draw", "figure-3.6"], "nothing is drawn as figure-3.6; there are figure-3.5"),
