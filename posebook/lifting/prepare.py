@@ -49,9 +49,9 @@ def prepare_takes(
     return _prepare(takes, variant, device, trust)
 
 
-def _prepare(takes: Sequence[ViewSequence], variant: Variant, device) -> Views:
+def _prepare(takes: Sequence[ViewSequence], variant: Variant, device, trust=()) -> Views:
     takes = with_views(takes, variant.views)
-    views = collect(takes, device)
+    views = collect(takes, device, trust)
     if variant.loss == "triangulated":
         views = triangulate_labels(views, takes, weighted=variant.label_weights)
     if variant.teacher:
