@@ -13,9 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from posebook.data.plausible import DOUBTS
+from posebook.data.plausible import DOUBTS, findings
 from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.data.records import ViewSequence
+from posebook.data.sampled import Finding
 from posebook.footage import export
 from posebook.footage.calibration import SUFFIXES, Calibration, read_calibration
 from posebook.footage.checkerboard import calibrate, parse_board
@@ -76,8 +77,8 @@ def run_rig(
     report = "\n".join([*notes, "", health.text()])
     say(report)
     draw(take, out / "rig.png")
-    for doubt, gross, text in health.findings:
-        if gross and doubt not in wishes.trust:
+    for doubt, gross, text in health.findings:  # who is who came of the residual: it must be small
+        if (gross or doubt == "residual") and doubt not in wishes.trust:
             raise ValueError(f"{text}. If that is right, give --trust {doubt}")
     learned = learn(take, wishes.steps, wishes.weights.replace("none", ""), say=say)
     bodies = write(take, learned, out, say, report)
@@ -91,8 +92,8 @@ def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[s
     notes += [f"camera {view.name}: {note}" for view in views for note in view.notes]
     views = [view.mapped(H36M.name) for view in views]
     cameras = calibration.cameras
+    alone = take_of(surest(views), cameras, views, wishes.fps, str(folder))
     if not calibration.posed:
-        alone = take_of(surest(views), cameras, views, wishes.fps, str(folder))
         cameras = cameras_of(alone, wishes.height)
         notes.append(POSES.format(wishes.height))
     people = find_people(cameras, views)
@@ -111,7 +112,17 @@ def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[s
         take = replace(take, cameras=refined.cameras)
         notes.append(refined.text())
     health = examine(take)
+    health = replace(health, findings=(*_unconfirmed(take, alone), *health.findings))
     return replace(take, cameras=upright(take.cameras, health.up)), health, notes
+
+
+def _unconfirmed(take: ViewSequence, alone: ViewSequence) -> list[Finding]:
+    """Why a camera that sees somebody all the time shows the person of no other: in `take` it has
+    been left out, so that only `alone`, whom each camera sees best, can tell."""
+    seen, detected = (s.confidence.any(2).sum(0) for s in (take, alone))
+    if (seen >= detected / 5).all():
+        return []
+    return [finding for finding in findings([alone]) if finding.doubt == "residual"]
 
 
 def _read_files(folder: Path, wishes: Wishes) -> tuple[Calibration, list[View], list[str]]:
