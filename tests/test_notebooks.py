@@ -17,8 +17,6 @@ TRAINING = {"profile", "variant", "experiment", "dataset", "seed", "out"}
 MACHINE_PATH = re.compile(r"(?<![\w./:])/(?:home|root|work|tmp|mnt|opt|usr|var|Users)/\w")
 
 WIDTH = 84  # characters of code that the book's column shows
-# Pages of chapter 2 that are still as they were before the width and the solutions.
-UNREVISED = {f"ch02_{page}" for page in ("05", "07", "08", "09", "10", "13")}
 
 each_pair = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 
@@ -112,15 +110,11 @@ def long_lines(source: str) -> list[str]:
 
 @each_pair
 def test_shown_code_is_not_cut_at_the_right(text):
-    if text.stem[:7] in UNREVISED:
-        pytest.skip("not yet revised")
     assert [line for cell in code_cells(text) for line in long_lines(cell.source)] == []
 
 
 @each_pair
 def test_every_exercise_has_a_folded_solution(text):
-    if text.stem[:7] in UNREVISED:
-        pytest.skip("not yet revised")
     _, _, tail = text.read_text(encoding="utf-8").partition("\n## Exercises\n")
     exercises = re.split(r"(?m)^\d+\. ", tail)[1:]
     assert len(exercises) <= 4
