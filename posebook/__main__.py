@@ -122,10 +122,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--fps", type=float, default=0.0, help="where the files' own is wrong")
 
     command = add("rig", _rig, "your own cameras: their health, bodies in space without a label")
-    command.add_argument("folder", type=Path, help="a calibration, and detections of each camera")
+    command.add_argument("folder", type=Path, help="a calibration, and detections or videos")
     command.add_argument("--steps", type=int, default=2000, help="of training (default: 2000)")
     command.add_argument("--out", type=Path, help="default: posebook in the folder")
-    command.add_argument("--fps", type=float, default=30.0, help="frames a second (default: 30)")
+    text = "frames a second (default: the videos', or 30)"
+    command.add_argument("--fps", type=float, default=0.0, help=text)
     command.add_argument("--unit", default="", help="of the calibration: m, cm or mm")
     command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
     command.add_argument("--person", type=int, default=1, help="1: whoever is seen most (default)")

@@ -14,7 +14,7 @@ import numpy as np
 from posebook.footage import detector, export
 from posebook.footage.calibration import read_calibration
 from posebook.footage.detections import View, read_detections
-from posebook.footage.film import Footage, open_footage, write_film
+from posebook.footage.film import Footage, open_footage, refuse_size, write_film
 from posebook.footage.lifter import NETWORK, SMOOTH, jitter, level_camera, lift, smoothed
 from posebook.footage.tracks import FEWEST, Track, crossings, exchanges, follow, runs
 from posebook.geometry.camera import Camera
@@ -129,12 +129,7 @@ def _camera(footage: Footage, wishes: Wishes, note: Callable[[str], None]) -> Ca
                          f"{', '.join(c.name for c in found.cameras)}) filmed {footage.path.name}? "
                          "Name the video as the camera is named")  # fmt: skip
     [camera] = cameras
-    off = np.abs(np.array(camera.resolution) / size - 1).max()
-    if off > 0.01:
-        turned = " (is it turned?)" if camera.resolution[::-1] == size else ""
-        raise ValueError(f"{wishes.calibration}: camera {camera.name} has {camera.resolution[0]} x "
-                         f"{camera.resolution[1]} pixels and the video {size[0]} x {size[1]}"
-                         f"{turned}; calibrate at the size of the video")  # fmt: skip
+    refuse_size(footage, camera, wishes.calibration)
     note(f"camera {camera.name} of {wishes.calibration}; its world is taken to have +z up")
     return camera
 
