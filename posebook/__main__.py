@@ -164,6 +164,8 @@ def _add_lift(add) -> None:
     command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
     text = "that lifts: consensus-augmented-flip-points (default), consensus-augmented-flip, ..."
     command.add_argument("--network", default="consensus-augmented-flip-points", help=text)
+    text = "arms and legs by the network of chapter 2, which has seen rendered people alone"
+    command.add_argument("--temporal", choices=("window", "stream"), default="", help=text)
     text = "milliseconds over which bodies are smoothed; 0: not at all (default: 33)"
     command.add_argument("--smooth", type=float, default=33.0, help=text)
     text = "of the film: the video with blurred heads (default), the video as it is, or white"

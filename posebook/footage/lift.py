@@ -16,6 +16,7 @@ from posebook.footage.calibration import read_calibration
 from posebook.footage.detections import View, read_detections
 from posebook.footage.film import Footage, open_footage, refuse_size, write_film
 from posebook.footage.lifter import NETWORK, SMOOTH, jitter, level_camera, lift, smoothed
+from posebook.footage.temporal import FORMS, limbs
 from posebook.footage.tracks import FEWEST, Track, crossings, exchanges, follow, runs
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
@@ -38,6 +39,7 @@ class Wishes:
     focal: float = 0.0
     fps: float = 0.0
     joints: str = ""
+    temporal: str = ""
     network: str = NETWORK
     smooth: float = 1000 * SMOOTH
     background: str = "blurred"
@@ -104,6 +106,8 @@ def _check(wishes: Wishes) -> None:
     if wishes.person < 0 or wishes.focal < 0 or wishes.smooth < 0:
         raise ValueError("person, focal and smooth must not be negative, got "
                          f"{wishes.person}, {wishes.focal:g} and {wishes.smooth:g}")  # fmt: skip
+    if wishes.temporal and wishes.temporal not in FORMS:
+        raise ValueError(f"no temporal form {wishes.temporal!r}; there are {', '.join(FORMS)}")
     if not wishes.detections:
         detector.require()
 
@@ -244,6 +248,9 @@ def _lifted(
     there, at = track.places >= 0, (np.arange(len(view)), np.maximum(track.places, 0))
     joints = np.where(there[:, None, None], view.joints[at], np.nan)
     confidence = np.where(there[:, None], view.confidence[at], 0.0)
+    if wishes.temporal:
+        joints, confidence = limbs(footage, joints, confidence, wishes.temporal,
+                                   lambda text: note(f"person {number}: {text}"))  # fmt: skip
     bodies = lift(joints, confidence, camera, wishes.network)
     steady = smoothed(bodies, footage.fps, wishes.smooth / 1000)
     person = Lifted(number, joints, confidence, steady)
