@@ -122,10 +122,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--fps", type=float, default=0.0, help="where the files' own is wrong")
 
     command = add("rig", _rig, "your own cameras: their health, bodies in space without a label")
-    command.add_argument("folder", type=Path, help="a calibration, and detections of each camera")
+    command.add_argument("folder", type=Path, help="a calibration, and detections or videos")
     command.add_argument("--steps", type=int, default=2000, help="of training (default: 2000)")
     command.add_argument("--out", type=Path, help="default: posebook in the folder")
-    command.add_argument("--fps", type=float, default=30.0, help="frames a second (default: 30)")
+    text = "frames a second (default: the videos', or 30)"
+    command.add_argument("--fps", type=float, default=0.0, help=text)
     command.add_argument("--unit", default="", help="of the calibration: m, cm or mm")
     command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
     command.add_argument("--person", type=int, default=1, help="1: whoever is seen most (default)")
@@ -163,6 +164,8 @@ def _add_lift(add) -> None:
     command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
     text = "that lifts: consensus-augmented-flip-points (default), consensus-augmented-flip, ..."
     command.add_argument("--network", default="consensus-augmented-flip-points", help=text)
+    text = "arms and legs by the network of chapter 2, which has seen rendered people alone"
+    command.add_argument("--temporal", choices=("window", "stream"), default="", help=text)
     text = "milliseconds over which bodies are smoothed; 0: not at all (default: 33)"
     command.add_argument("--smooth", type=float, default=33.0, help=text)
     text = "of the film: the video with blurred heads (default), the video as it is, or white"

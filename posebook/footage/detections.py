@@ -232,16 +232,22 @@ def aligned(views: list[View], cut: bool = False) -> list[View]:
     begin = min(view.start for view in views)
     end = {view.name: view.start - begin + len(view) for view in views}
     exact = {view.name: end[view.name] for view in views if view.exact}
-    if len(set(exact.values())) > 1 and not cut:
-        said = ", ".join(f"{name} has {length}" for name, length in exact.items())
-        raise ValueError(f"cameras of different length in frames: {said}; cut them to start and "
-                         "end together, or give --cut if they start together")  # fmt: skip
+    if not cut:
+        refuse_lengths(exact)
     if len({view.joint_set for view in views}) > 1:
         said = ", ".join(f"{view.name} has {view.joint_set}" for view in views)
         raise ValueError(f"cameras of different joints: {said}; detect with one model, or name the "
                          "joint set with --joints")  # fmt: skip
     T = min(exact.values()) if exact else max(end.values())
     return [_spread(view, view.start - begin, T) for view in views]
+
+
+def refuse_lengths(frames: dict[str, int]) -> None:
+    """Raise ValueError where cameras, by their names, have different numbers of frames."""
+    if len(set(frames.values())) > 1:
+        said = ", ".join(f"{name} has {length}" for name, length in frames.items())
+        raise ValueError(f"cameras of different length in frames: {said}; cut them to start and "
+                         "end together, or give --cut if they start together")  # fmt: skip
 
 
 def _spread(view: View, before: int, T: int) -> View:

@@ -4,6 +4,7 @@ It finds one person in a picture; whoever has boxes gives them, and each person 
 their own. It is no dependency, because a plain installation brings a second OpenCV along.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -56,7 +57,10 @@ def _network(video: bool):
     require()
     from mediapipe.python.solutions.pose import Pose
 
-    return Pose(static_image_mode=not video, model_complexity=1)
+    # What it says of its own protobuf, at every frame, helps nobody.
+    warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
+    # Its smoothing lags behind; bodies are smoothed, both ways in time, when they are lifted.
+    return Pose(static_image_mode=not video, model_complexity=1, smooth_landmarks=False)
 
 
 def _in_box(network, picture: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

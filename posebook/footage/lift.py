@@ -14,8 +14,9 @@ import numpy as np
 from posebook.footage import detector, export
 from posebook.footage.calibration import read_calibration
 from posebook.footage.detections import View, read_detections
-from posebook.footage.film import Footage, open_footage, write_film
+from posebook.footage.film import Footage, open_footage, refuse_size, write_film
 from posebook.footage.lifter import NETWORK, SMOOTH, jitter, level_camera, lift, smoothed
+from posebook.footage.temporal import FORMS, limbs
 from posebook.footage.tracks import FEWEST, Track, crossings, exchanges, follow, runs
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
@@ -38,6 +39,7 @@ class Wishes:
     focal: float = 0.0
     fps: float = 0.0
     joints: str = ""
+    temporal: str = ""
     network: str = NETWORK
     smooth: float = 1000 * SMOOTH
     background: str = "blurred"
@@ -104,6 +106,8 @@ def _check(wishes: Wishes) -> None:
     if wishes.person < 0 or wishes.focal < 0 or wishes.smooth < 0:
         raise ValueError("person, focal and smooth must not be negative, got "
                          f"{wishes.person}, {wishes.focal:g} and {wishes.smooth:g}")  # fmt: skip
+    if wishes.temporal and wishes.temporal not in FORMS:
+        raise ValueError(f"no temporal form {wishes.temporal!r}; there are {', '.join(FORMS)}")
     if not wishes.detections:
         detector.require()
 
@@ -129,12 +133,7 @@ def _camera(footage: Footage, wishes: Wishes, note: Callable[[str], None]) -> Ca
                          f"{', '.join(c.name for c in found.cameras)}) filmed {footage.path.name}? "
                          "Name the video as the camera is named")  # fmt: skip
     [camera] = cameras
-    off = np.abs(np.array(camera.resolution) / size - 1).max()
-    if off > 0.01:
-        turned = " (is it turned?)" if camera.resolution[::-1] == size else ""
-        raise ValueError(f"{wishes.calibration}: camera {camera.name} has {camera.resolution[0]} x "
-                         f"{camera.resolution[1]} pixels and the video {size[0]} x {size[1]}"
-                         f"{turned}; calibrate at the size of the video")  # fmt: skip
+    refuse_size(footage, camera, wishes.calibration)
     note(f"camera {camera.name} of {wishes.calibration}; its world is taken to have +z up")
     return camera
 
@@ -249,6 +248,9 @@ def _lifted(
     there, at = track.places >= 0, (np.arange(len(view)), np.maximum(track.places, 0))
     joints = np.where(there[:, None, None], view.joints[at], np.nan)
     confidence = np.where(there[:, None], view.confidence[at], 0.0)
+    if wishes.temporal:
+        joints, confidence = limbs(footage, joints, confidence, wishes.temporal,
+                                   lambda text: note(f"person {number}: {text}"))  # fmt: skip
     bodies = lift(joints, confidence, camera, wishes.network)
     steady = smoothed(bodies, footage.fps, wishes.smooth / 1000)
     person = Lifted(number, joints, confidence, steady)

@@ -1,8 +1,9 @@
 """A folder of one's own cameras, from its files to bodies in space, without a label.
 
-The folder holds a calibration, and for each camera a folder or a file of detections whose name has
-the camera's. First comes the health of the rig; then the lifter of equation 3.7 learns from the
-first three quarters of the frames and is measured on the rest; then bodies are written.
+The folder holds a calibration, and for each camera a folder or a file of detections, or a video,
+whose name has the camera's. First comes the health of the rig; then the lifter of equation 3.7
+learns from the first three quarters of the frames and is measured on the rest; then bodies are
+written.
 """
 
 import re
@@ -13,10 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from posebook.data.plausible import DOUBTS
+from posebook.data.plausible import DOUBTS, findings
 from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.data.records import ViewSequence
-from posebook.footage import export
+from posebook.data.sampled import Finding
+from posebook.footage import export, videos
 from posebook.footage.calibration import SUFFIXES, Calibration, read_calibration
 from posebook.footage.checkerboard import calibrate, parse_board
 from posebook.footage.detections import View, aligned, read_detections
@@ -24,12 +26,14 @@ from posebook.footage.health import Health, draw, examine, upright
 from posebook.footage.learning import BEGIN, Learned, learn, merged, reference
 from posebook.footage.people import find_people, left_out, surest, take_of
 from posebook.footage.refinement import refine
+from posebook.footage.sides import with_sides
 from posebook.footage.walking import HEIGHT, cameras_of
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
 from posebook.storage import refuse_unwritable, whole
 
 STEPS = 2000
+RATE = 30.0  # frames a second, where nobody says it
 POSES = (
     "no extrinsics are given; they come from the joints of the person, surest in each picture, who "
     "is taken to be {:g} m tall (--height); up is known to a few degrees"
@@ -46,7 +50,7 @@ class Wishes:
 
     steps: int = STEPS
     out: Path | None = None
-    fps: float = 30.0
+    fps: float = 0.0
     unit: str = ""
     joints: str = ""
     person: int = 1
@@ -57,6 +61,10 @@ class Wishes:
     height: float = HEIGHT
     board: str = ""
 
+    def target(self, folder: Path) -> Path:
+        """Where all is written."""
+        return self.out or folder / "posebook"
+
 
 def run_rig(
     folder: Path, wishes: Wishes, say: Callable[[str], None] = print
@@ -66,9 +74,9 @@ def run_rig(
     Raises:
         ValueError, OSError: in one sentence, for what cannot be read or does not fit together.
     """
-    out = wishes.out or folder / "posebook"
+    out = wishes.target(folder)
     unknown = set(wishes.trust) - set(DOUBTS)
-    if wishes.steps < 1 or not wishes.fps > 0 or unknown:
+    if wishes.steps < 1 or not wishes.fps >= 0 or unknown:
         raise ValueError(f"steps and fps must be positive, and trust some of {', '.join(DOUBTS)}; "
                          f"got {wishes.steps}, {wishes.fps} and {wishes.trust}")  # fmt: skip
     refuse_unwritable(out, "choose another with --out")
@@ -76,8 +84,8 @@ def run_rig(
     report = "\n".join([*notes, "", health.text()])
     say(report)
     draw(take, out / "rig.png")
-    for doubt, gross, text in health.findings:
-        if gross and doubt not in wishes.trust:
+    for doubt, gross, text in health.findings:  # who is who came of the residual: it must be small
+        if (gross or doubt == "residual") and doubt not in wishes.trust:
             raise ValueError(f"{text}. If that is right, give --trust {doubt}")
     learned = learn(take, wishes.steps, wishes.weights.replace("none", ""), say=say)
     bodies = write(take, learned, out, say, report)
@@ -87,12 +95,12 @@ def run_rig(
 
 def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[str]]:
     """One person's take in a world with +z up, how healthy it is, and what was assumed."""
-    calibration, views, notes = _read_files(folder, wishes)
+    calibration, views, notes, fps = _read_files(folder, wishes)
     notes += [f"camera {view.name}: {note}" for view in views for note in view.notes]
     views = [view.mapped(H36M.name) for view in views]
     cameras = calibration.cameras
+    alone = take_of(surest(views), cameras, views, fps, str(folder))
     if not calibration.posed:
-        alone = take_of(surest(views), cameras, views, wishes.fps, str(folder))
         cameras = cameras_of(alone, wishes.height)
         notes.append(POSES.format(wishes.height))
     people = find_people(cameras, views)
@@ -102,22 +110,36 @@ def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[s
                          "synchronisation")  # fmt: skip
     person = people[wishes.person - 1]
     notes += left_out(person, people, views)
-    take = take_of(person, cameras, views, wishes.fps, str(folder))
+    take = take_of(person, cameras, views, fps, str(folder))
     empty = int((~take.confidence.any((1, 2))).sum())
     notes.append(f"person {wishes.person}: {person.frames} of {len(take)} frames; {empty} are "
                  "without, and marked")  # fmt: skip
+    take, said = with_sides(take)
+    notes += said
     if wishes.refine:
         refined = refine(take)
         take = replace(take, cameras=refined.cameras)
         notes.append(refined.text())
     health = examine(take)
+    health = replace(health, findings=(*_unconfirmed(take, alone), *health.findings))
     return replace(take, cameras=upright(take.cameras, health.up)), health, notes
 
 
-def _read_files(folder: Path, wishes: Wishes) -> tuple[Calibration, list[View], list[str]]:
+def _unconfirmed(take: ViewSequence, alone: ViewSequence) -> list[Finding]:
+    """Why a camera that sees somebody all the time shows the person of no other: in `take` it has
+    been left out, so that only `alone`, whom each camera sees best, can tell."""
+    seen, detected = (s.confidence.any(2).sum(0) for s in (take, alone))
+    if (seen >= detected / 5).all():
+        return []
+    return [finding for finding in findings([alone]) if finding.doubt == "residual"]
+
+
+def _read_files(
+    folder: Path, wishes: Wishes
+) -> tuple[Calibration, list[View], list[str], float]:
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}; give one that holds a calibration "
-                                "and the detections of each camera")  # fmt: skip
+                                "and detections or a video of each camera")  # fmt: skip
     entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     files = [p for p in entries if p.is_file() and p.name.endswith(SUFFIXES)]
     if wishes.board and (folder / "boards").is_dir():
@@ -131,10 +153,24 @@ def _read_files(folder: Path, wishes: Wishes) -> tuple[Calibration, list[View], 
         )
     places = [p for p in entries if p.suffix in (".json", ".npz")
               or (p.is_dir() and any(p.glob("*.json")))]  # fmt: skip
-    places, notes = _matched(folder, calibration.cameras, places)
-    views = [read_detections(place, wishes.joints) for place in places]
+    films = [] if places else [p for p in entries if p.suffix.lower() in videos.SUFFIXES]
+    places, notes = _matched(folder, calibration.cameras, places or films)
+    if films:
+        views, fps = _seen(places, calibration.cameras, wishes, wishes.target(folder))
+    else:
+        views, fps = [read_detections(place, wishes.joints) for place in places], RATE
     named = [replace(view, name=c.name) for view, c in zip(views, calibration.cameras)]
-    return calibration, aligned(named, wishes.cut), [*calibration.notes, *notes]
+    notes = [*calibration.notes, *notes]
+    return calibration, aligned(named, wishes.cut), notes, wishes.fps or fps
+
+
+def _seen(
+    paths: list[Path], cameras: tuple[Camera, ...], wishes: Wishes, out: Path
+) -> tuple[list[View], float]:
+    films = videos.open_videos(paths, cameras, wishes.fps, wishes.cut)
+    views = [videos.look(film, camera, out / "detections")
+             for film, camera in zip(films, cameras)]  # fmt: skip
+    return views, films[0].fps
 
 
 def _matched(
@@ -144,7 +180,7 @@ def _matched(
     if len(places) != len(cameras):
         raise ValueError(f"{folder}: {len(cameras)} cameras ({', '.join(c.name for c in cameras)}) "
                          f"and {len(places)} with detections ({', '.join(p.name for p in places)});"
-                         " put one folder or file a camera there")  # fmt: skip
+                         " put one folder, file or video a camera there")  # fmt: skip
     plain = lambda text: re.sub(r"[^a-z0-9]", "", text.lower())  # noqa: E731
     found = [[p for p in places if plain(c.name) in plain(p.name)] for c in cameras]
     if all(len(fit) == 1 for fit in found) and len({fit[0] for fit in found}) == len(cameras):

@@ -186,7 +186,8 @@ def _setting(
 
     copies = copies_of(profile, variant)
     learned = cached(train, copies, variant.erasing) if copies else None
-    names = ["pretrained", "loss", "split", "joints", "cached"] + ["erasing"] * bool(copies)
+    names = ["pretrained", "loss", "split", "joints"] + ["cached"] * variant.trained
+    names += ["erasing"] * bool(copies)
     done = {name: getattr(variant, name) for name in names}
     return Setting(base, record, train, test, learned, cached(test, 0, False), done)
 

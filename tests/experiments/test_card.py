@@ -19,7 +19,6 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
-from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 from posebook.experiments import catalogue
 from posebook.experiments.run import outcome_of
@@ -114,8 +113,7 @@ def note(function, args, kwargs, tensors, carded, there):
 
 @cache
 def build_card():
-    """Register the device; PyTorch allows it once a process."""
-    _setup_privateuseone_for_python_backend("card")
+    """What the device of `tests/conftest.py` can do; PyTorch allows it once a process."""
     library = torch.library.Library("aten", "IMPL")
 
     def made(size, dtype):

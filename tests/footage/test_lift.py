@@ -113,6 +113,23 @@ def test_a_calibration_says_where_the_camera_stands(video, seen, tmp_path):
         lift_video(write_video(tmp_path / "gym.mp4"), wishes, str)
 
 
+@pytest.mark.parametrize("form", ["window", "stream"])
+def test_arms_and_legs_by_the_network_of_chapter_2_and_what_that_does(video, tmp_path, form):
+    joints = JOINTS.copy()
+    joints[5:8] = np.nan
+    seen, notes = write_detections(tmp_path / "seen.npz", joints), []
+    [person], _, _ = lift_video(video, Wishes(detections=seen, temporal=form), notes.append)
+    head, arms = H36M.index("Head", "Thorax", "Hip"), H36M.index("LWrist", "RFoot")
+    np.testing.assert_array_equal(person.joints[:, head], joints[:, head])
+    away = np.linalg.norm(person.joints[:, arms] - joints[:, arms], axis=-1)
+    assert np.nanmedian(away) > 5 and (np.isnan(away).all(1) == np.isin(np.arange(T), (5, 6, 7))
+                                       ).all()  # fmt: skip
+    [said] = [note for note in notes if "res50-tce-bc" in note]
+    assert f"person 1: arms and legs by res50-tce-bc ({form})" in said and "jitter" in said
+    report = (tmp_path / "cam03_posebook" / "report.txt").read_text()
+    assert said in report and person.missing.tolist() == [5, 6, 7]
+
+
 # ---------------------------------------------------------------- what is wrong
 
 
@@ -185,6 +202,7 @@ def test_what_does_not_go_together_is_refused(video, seen, tmp_path, monkeypatch
     for wishes, said in [
         (Wishes(detections=seen, boxes=seen), "--detections take its place; give one of them"),
         (Wishes(detections=seen, calibration=seen, focal=3), "give --calibration or --focal"),
+        (Wishes(detections=seen, temporal="all"), "no temporal form 'all'; there are window, st"),
         (Wishes(detections=seen, person=-1), "person, focal and smooth must not be negative"),
     ]:
         with pytest.raises(ValueError, match=said):

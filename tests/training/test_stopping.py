@@ -15,6 +15,14 @@ from posebook.training.stopping import Stopped, patient, stoppable
 STEPS = 20
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """A shell's background jobs begin with SIGINT ignored; here it is heard."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def train(path=None, told=None, at=9, times=1):
     """The curves and weights of a small training that gets a signal at a step, and its steps."""
     seed_everything(0)
