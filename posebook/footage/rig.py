@@ -23,7 +23,7 @@ from posebook.footage.checkerboard import calibrate, parse_board
 from posebook.footage.detections import View, aligned, read_detections
 from posebook.footage.health import Health, draw, examine, upright
 from posebook.footage.learning import BEGIN, Learned, learn, merged, reference
-from posebook.footage.people import find_people, left_out, surest, take_of
+from posebook.footage.people import find_people, left_out, surest, take_of, unconfirmed
 from posebook.footage.refinement import refine
 from posebook.footage.sides import with_sides
 from posebook.footage.walking import HEIGHT, cameras_of
@@ -108,6 +108,10 @@ def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[s
                          f"there is no person {wishes.person}; check calibration, joints and "
                          "synchronisation")  # fmt: skip
     person = people[wishes.person - 1]
+    apart = unconfirmed(person, views)
+    if apart:
+        person = surest(views)  # one in each picture: who else; health says what is wrong
+        people = [person]
     notes += left_out(person, people, views)
     take = take_of(person, cameras, views, fps, str(folder))
     empty = int((~take.confidence.any((1, 2))).sum())
@@ -120,6 +124,9 @@ def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[s
         take = replace(take, cameras=refined.cameras)
         notes.append(refined.text())
     health = examine(take)
+    if apart:
+        found = [f._replace(gross=f.gross or f.doubt == "residual") for f in health.findings]
+        health = replace(health, findings=tuple(found))
     return replace(take, cameras=upright(take.cameras, health.up)), health, notes
 
 
