@@ -146,6 +146,10 @@ def _lens(entry: dict, name: str, reader: _Reader) -> dict:
     if fisheye and given.size != 4:
         raise reader.error(name, f"fisheye is true and distortions are {given.size} numbers",
                            "a fisheye has k1, k2, k3, k4; else set fisheye = false")  # fmt: skip
+    if given[8:].any():
+        raise reader.error(name, f"distortions are {given.size} numbers, with thin prisms or a "
+                           "tilted sensor, which is not read", "calibrate with 5 or 8")  # fmt: skip
+    given = given[:8]
     if not given.any() and not fisheye:
         return {}
     given = np.append(given, np.zeros(max(0, 4 - given.size)))

@@ -68,6 +68,15 @@ def surest(views: list[View]) -> Person:
     return Person(np.where(there, places, -1), np.full((len(views[0]), 3), np.nan))
 
 
+def unconfirmed(person: Person, views: list[View]) -> bool:
+    """Whether no picture shows more than one person, and yet a view is mostly not confirmed: then
+    it is the cameras that do not fit, and nobody is to be left out for it."""
+    if any(view.people.sum(1).max() > 1 for view in views):
+        return False
+    return any((person.places[view.people.any(1), v] < 0).mean() > 0.5
+               for v, view in enumerate(views) if view.people.any())  # fmt: skip
+
+
 def take_of(
     person: Person, cameras: tuple[Camera, ...], views: list[View], fps: float, source: str
 ) -> ViewSequence:

@@ -14,17 +14,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from posebook.data.plausible import DOUBTS, findings
+from posebook.data.plausible import DOUBTS
 from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.data.records import ViewSequence
-from posebook.data.sampled import Finding
 from posebook.footage import export, videos
 from posebook.footage.calibration import SUFFIXES, Calibration, read_calibration
 from posebook.footage.checkerboard import calibrate, parse_board
 from posebook.footage.detections import View, aligned, read_detections
 from posebook.footage.health import Health, draw, examine, upright
 from posebook.footage.learning import BEGIN, Learned, learn, merged, reference
-from posebook.footage.people import find_people, left_out, surest, take_of
+from posebook.footage.people import find_people, left_out, surest, take_of, unconfirmed
 from posebook.footage.refinement import refine
 from posebook.footage.sides import with_sides
 from posebook.footage.walking import HEIGHT, cameras_of
@@ -84,8 +83,8 @@ def run_rig(
     report = "\n".join([*notes, "", health.text()])
     say(report)
     draw(take, out / "rig.png")
-    for doubt, gross, text in health.findings:  # who is who came of the residual: it must be small
-        if (gross or doubt == "residual") and doubt not in wishes.trust:
+    for doubt, gross, text in health.findings:
+        if gross and doubt not in wishes.trust:
             raise ValueError(f"{text}. If that is right, give --trust {doubt}")
     learned = learn(take, wishes.steps, wishes.weights.replace("none", ""), say=say)
     bodies = write(take, learned, out, say, report)
@@ -99,8 +98,8 @@ def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[s
     notes += [f"camera {view.name}: {note}" for view in views for note in view.notes]
     views = [view.mapped(H36M.name) for view in views]
     cameras = calibration.cameras
-    alone = take_of(surest(views), cameras, views, fps, str(folder))
     if not calibration.posed:
+        alone = take_of(surest(views), cameras, views, fps, str(folder))
         cameras = cameras_of(alone, wishes.height)
         notes.append(POSES.format(wishes.height))
     people = find_people(cameras, views)
@@ -109,6 +108,10 @@ def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[s
                          f"there is no person {wishes.person}; check calibration, joints and "
                          "synchronisation")  # fmt: skip
     person = people[wishes.person - 1]
+    apart = unconfirmed(person, views)
+    if apart:
+        person = surest(views)  # one in each picture: who else; health says what is wrong
+        people = [person]
     notes += left_out(person, people, views)
     take = take_of(person, cameras, views, fps, str(folder))
     empty = int((~take.confidence.any((1, 2))).sum())
@@ -121,17 +124,10 @@ def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[s
         take = replace(take, cameras=refined.cameras)
         notes.append(refined.text())
     health = examine(take)
-    health = replace(health, findings=(*_unconfirmed(take, alone), *health.findings))
+    if apart:
+        found = [f._replace(gross=f.gross or f.doubt == "residual") for f in health.findings]
+        health = replace(health, findings=tuple(found))
     return replace(take, cameras=upright(take.cameras, health.up)), health, notes
-
-
-def _unconfirmed(take: ViewSequence, alone: ViewSequence) -> list[Finding]:
-    """Why a camera that sees somebody all the time shows the person of no other: in `take` it has
-    been left out, so that only `alone`, whom each camera sees best, can tell."""
-    seen, detected = (s.confidence.any(2).sum(0) for s in (take, alone))
-    if (seen >= detected / 5).all():
-        return []
-    return [finding for finding in findings([alone]) if finding.doubt == "residual"]
 
 
 def _read_files(

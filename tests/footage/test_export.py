@@ -133,6 +133,16 @@ def test_bvh_of_rigid_bones_by_another_forward_kinematics(tmp_path):
         np.testing.assert_allclose(found[name] / 100, np.stack([x, z, -y], 1), atol=5e-3)
 
 
+def test_bvh_by_bvhio(tmp_path):
+    bvhio = pytest.importorskip("bvhio", reason="a reader that is no dependency: pip install bvhio")
+    root = bvhio.readAsHierarchy(str(write_bvh(tmp_path / "a.bvh", WORLD, 50.0)))
+    for t, body in enumerate(WORLD):
+        root.loadPose(t)
+        for joint, _, _ in root.layout():
+            x, y, z = body[H36M.names.index(joint.Name)]
+            np.testing.assert_allclose(np.array(joint.PositionWorld) / 100, [x, z, -y], atol=5e-3)
+
+
 def test_bvh_fills_gaps_and_names_a_joint_that_is_never_known(tmp_path):
     found, _ = read_bvh(write_bvh(tmp_path / "a.bvh", GAPS, 50.0))
     assert all(np.isfinite(position).all() for position in found.values())

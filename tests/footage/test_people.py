@@ -7,7 +7,7 @@ from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.data.recorded.rig import human36m_rig
 from posebook.data.virtual import triangulated
 from posebook.footage.detections import View
-from posebook.footage.people import find_people, left_out, take_of
+from posebook.footage.people import find_people, left_out, take_of, unconfirmed
 
 RIG = human36m_rig("S1")
 T = 12
@@ -65,6 +65,7 @@ def test_a_bystander_of_one_camera_is_named_and_left_out(bodies):
     views[0].confidence[:2, 0] = 0  # in two the first camera sees the bystander alone
     people = find_people(RIG, views)
     assert len(people) == 1 and people[0].frames == T
+    assert not unconfirmed(people[0], views)  # there is somebody else
     said = left_out(people[0], people, views)
     assert said == [f"camera {RIG[0].name}: somebody whom no other camera confirms is left out in "
                     "12 frames"]  # fmt: skip

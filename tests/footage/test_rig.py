@@ -53,6 +53,21 @@ def test_the_command_writes_a_report_a_picture_and_bodies(folder, capsys):
         assert {"trc", "bvh", "csv"} <= {p.suffix[1:] for p in out.glob(f"{name}.*")}
 
 
+def test_a_person_who_leaves_is_marked_in_what_is_written(folder, capsys):
+    for k, gone in enumerate(([40, 60], [40, 100], [40, 60], [40, 60]), 1):
+        with np.load(folder / f"cam0{k}.npz") as file:
+            arrays = dict(file)
+        arrays["confidence"][slice(*gone)] = 0  # the second camera does not see him again
+        np.savez(folder / f"cam0{k}.npz", **arrays)
+    assert main(["rig", str(folder), "--steps", "3"]) == 0
+    said = capsys.readouterr().out
+    assert "person 1: 80 of 100 frames; 20 are without, and marked" in said
+    for name in ("lifted", "triangulated"):
+        with np.load(folder / "posebook" / f"{name}.npz") as file:
+            gone = np.isnan(file["joints_3d"]).all((1, 2))
+        np.testing.assert_array_equal(np.flatnonzero(gone), np.arange(40, 60))
+
+
 def test_truth_measures_as_near_and_another_body_as_far():
     truth = triangulated(TAKE, weighted=True, least_confidence=0.3)
     world = np.repeat(truth[:, None], 4, axis=1)
