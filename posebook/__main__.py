@@ -85,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seeds", type=int, default=5, help="runs of each row (default: 5)")
     command.add_argument("--jobs", type=int, default=2, help="runs side by side (default: 2)")
     command.add_argument("--again", action="store_true", help="also what is finished")
+    text = "a Snakemake profile, to run on a cluster: profiles/slurm or profiles/kubernetes"
+    command.add_argument("--cluster", type=Path, metavar="FOLDER", help=text)
     add_motion(command)
 
     command = add("draw", _draw, "file what pages draw from trained rows, or time the networks")
@@ -248,7 +250,7 @@ def _results(wanted) -> int:
     _use_motion(wanted)
     return walk(
         _full_names(wanted.names), wanted.profile, wanted.seeds, wanted.jobs, wanted.dataset,
-        again=wanted.again,
+        again=wanted.again, cluster=wanted.cluster,
     )  # fmt: skip
 
 

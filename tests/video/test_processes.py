@@ -20,7 +20,7 @@ from posebook.training.stopping import Stopped, stoppable
 from posebook.video.prepare import build, prepare_clips
 from posebook.video.train import check_processes, train
 
-STEPS = 10
+STEPS = 6
 FRESH = replace(video.rows.VARIANTS["ours-penn13"], pretrained="clips", N=1)
 _BASE = replace(video.rows.PROFILES["smoke"].base, crop=32, steps=2)
 SMALL = replace(
@@ -41,9 +41,13 @@ def clip(part, k, rng):
 def setting(tmp_path_factory):
     rng = np.random.default_rng(0)
     train_, test = ([clip(part, k, rng) for k in range(3)] for part in ("train", "test"))
-    return prepare_clips(
-        train_, test, SMALL, FRESH, 0, folder=tmp_path_factory.mktemp("cache")
-    )  # fmt: skip
+    return prepare_clips(train_, test, SMALL, FRESH, 0, folder=tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def expected(setting):
+    """What one process makes."""
+    return numpy_of(*trained(setting))
 
 
 def trained(setting, folder=None, steps=STEPS):
@@ -111,9 +115,8 @@ def assert_close(found, expected):
 # ---------------------------------------------------------------- the same training
 
 
-def test_two_processes_have_the_losses_and_weights_of_one(setting, tmp_path):
+def test_two_processes_have_the_losses_and_weights_of_one(setting, expected, tmp_path):
     """Three stretches: the shares differ, and so do the counts of batch normalisation."""
-    expected = numpy_of(*trained(setting))
     first, second = as_one(train_all, setting, tmp_path)
     assert_close(first, expected)
     assert first[0] == second[0]
@@ -138,10 +141,9 @@ def stop_one(rank, setting, folder, told):
     return "stopped"
 
 
-def test_all_leave_after_the_same_step_and_go_on_there_together_or_alone(setting, tmp_path):
-    expected = numpy_of(*trained(setting))
-    assert as_one(stop_one, setting, tmp_path, 3) == ["stopped"] * 2
-    assert checkpoint.load(tmp_path / "training.pt")["step"] == 4
+def test_all_leave_after_the_same_step_and_go_on_together_or_alone(setting, expected, tmp_path):
+    assert as_one(stop_one, setting, tmp_path, 2) == ["stopped"] * 2
+    assert checkpoint.load(tmp_path / "training.pt")["step"] == 3
     kept = (tmp_path / "training.pt").read_bytes()
     for found in as_one(train_all, setting, tmp_path):
         assert_close(found, expected)
@@ -153,7 +155,7 @@ def lose_one(rank, setting, folder):
     real = video.train.draw_batch
 
     def vanishing(*arguments):
-        if rank == 1 and vanishing.calls == 3:
+        if rank == 1 and vanishing.calls == 2:
             os.kill(os.getpid(), signal.SIGKILL)
         vanishing.calls += 1
         return real(*arguments)
