@@ -1,4 +1,4 @@
-"""The graph of runs on a cluster: profiles that Snakemake takes, and a Slurm of one node."""
+"""The graph of runs, interrupted and on a cluster: a killed walk, profiles, a Slurm of one node."""
 
 import importlib.util
 import os
@@ -19,6 +19,26 @@ PLUGIN = importlib.util.find_spec("snakemake_executor_plugin_slurm")
 
 def profile(name):
     return yaml.safe_load((CLONE / "profiles" / name / "config.yaml").read_text(encoding="utf-8"))
+
+
+def interrupted(home, *more):
+    """What tools/interrupted.py says of a row whose results are the same."""
+    command = [sys.executable, CLONE / "tools" / "interrupted.py", "table-3.1/supervised"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(CLONE), *sys.path])}
+    ended = subprocess.run(
+        [*command, "--home", home / "home", *more],
+        env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.splitlines()[-1] == "1 results, 0 others: none"
+    [path] = (home / "home" / "disturbed" / "results").rglob("*.json")
+    assert read_result(path)["variant"] == "supervised"
+    return ended.stdout
+
+
+def test_a_walk_that_is_killed_and_started_again_files_the_same(tmp_path):
+    """tools/interrupted.py does it with as many rows and as often as one likes."""
+    assert "SIGKILL after" in interrupted(tmp_path, "--kills", "1")
 
 
 @pytest.mark.parametrize("name", ["slurm", "kubernetes"])
@@ -74,14 +94,8 @@ def one_node(tmp_path):
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
 def test_a_row_on_slurm_has_the_result_of_one_without(slurm, one_node, tmp_path):
     """A job is killed and the node is lost on the way: tools/interrupted.py."""
-    command = [sys.executable, CLONE / "tools" / "interrupted.py", "table-3.1/supervised"]
-    command += ["--cluster", one_node, "--slurm", slurm, "--home", tmp_path / "home"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(CLONE), *sys.path])}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert ended.stdout.splitlines()[-1] == "1 results, 0 others: none"
-    [path] = (tmp_path / "home" / "disturbed" / "results").rglob("*.json")
-    assert read_result(path)["variant"] == "supervised"
+    said = interrupted(tmp_path, "--cluster", one_node, "--slurm", slurm)
+    assert "killed" in said and "the node was lost, and is back" in said
 
 
 def test_without_slurm_it_is_said_what_to_install(tmp_path):
@@ -94,6 +108,5 @@ def test_without_slurm_it_is_said_what_to_install(tmp_path):
         env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True,
     )  # fmt: skip
     assert ended.returncode == 2
-    assert ended.stderr == (
-        "Cannot start Slurm: there is no munged; install slurmctld, slurmd, slurm-client and munge\n"
-    )
+    said = "there is no munged; install slurmctld, slurmd, slurm-client and munge"
+    assert ended.stderr == f"Cannot start Slurm: {said}\n"

@@ -48,7 +48,7 @@ def joined(device: str = "") -> Iterator[str]:
         ValueError: where processes differ in their devices: there are fewer cards than processes.
         RuntimeError: naming the remedy, in all processes that are left when one is lost.
     """
-    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    several = "LOCAL_RANK" in os.environ and int(os.environ.get("WORLD_SIZE", 1)) > 1
     if several and device != "cpu":
         _see_one_card(int(os.environ["LOCAL_RANK"]))
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -140,7 +140,7 @@ def parallel(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.forward = partial(_normalise, module)
-    return DistributedDataParallel(model, broadcast_buffers=False, static_graph=True)
+    return DistributedDataParallel(model, static_graph=True)
 
 
 def _normalise(layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
