@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -42,17 +43,22 @@ def test_every_dependency_is_pinned_inside_its_range(project, pins):
         assert pins[canonicalize_name(wanted.name)] in wanted.specifier, line
 
 
+def set_up_everywhere(project):
+    """All extras but what only a cluster needs."""
+    return [name for name in project["optional-dependencies"] if name != "slurm"]
+
+
 def test_environment_installs_the_same_with_the_same_versions(root, project):
     environment = yaml.safe_load((root / "environment.yml").read_text(encoding="utf-8"))
     conda = [line for line in environment["dependencies"] if isinstance(line, str)]
     [pip] = [part["pip"] for part in environment["dependencies"] if isinstance(part, dict)]
-    extras = ",".join(project["optional-dependencies"])
+    extras = ",".join(set_up_everywhere(project))
     assert pip == ["-c constraints.txt", f"-e .[{extras}]"]
     assert f"{conda[0].removeprefix('python=')}.0" in SpecifierSet(project["requires-python"])
 
 
 def test_make_installs_the_same(root, project):
-    extras = ",".join(project["optional-dependencies"])
+    extras = ",".join(set_up_everywhere(project))
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     assert "-c constraints.txt" in makefile and f"-e '.[{extras}]'" in makefile
 
@@ -190,6 +196,8 @@ def test_the_graph_runs_every_variant_and_seed(root):
         assert f"profile=smoke, name={name}" in plan
     counts = " ".join(plan.split())
     assert f"row {runs}" in counts and f"drawn {len(drawn)}" in counts
+    asked = r"resources: .*mem_mb=3000,.* runtime=60, gpu=0\n"
+    assert len(re.findall(asked, plan)) == runs, "what each run asks of a cluster"
 
 
 def test_the_graph_has_what_is_asked_for_and_what_must_come_first(root):

@@ -71,13 +71,13 @@ def kept(row: str, home: Path) -> tuple[dict, dict]:
     os.environ["POSEBOOK_RUNS"] = str(home / "runs")
     path = run_folder(row, "smoke", 0, record["dataset"]) / "training.pt"
     weights = torch.load(path, weights_only=True)["parts"]["model"]
-    return _without_clocks(record), weights
+    return without_clocks(record), weights
 
 
-def _without_clocks(record: dict) -> dict:
+def without_clocks(record: dict) -> dict:
     """What a run leaves but for what a clock says, which differs each time."""
     return {
-        name: _without_clocks(value) if name == "parameters" else value
+        name: without_clocks(value) if name == "parameters" else value
         for name, value in record.items() if "second" not in name
     }  # fmt: skip
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from posebook.experiments import catalogue
 from posebook.paths import CLONE, folder_of, results_folder, runs_folder
@@ -19,10 +20,12 @@ def walk(
     jobs: int = 2,
     dataset: str = "",
     again: bool = False,
+    cluster: Path | None = None,
 ) -> int:
     """Compute what is behind some tables, figures or rows (none: all); returns Snakemake's status.
 
     Args:
+        cluster: a Snakemake profile, such as profiles/slurm: runs are jobs there.
         again: also what is finished. Everything is refused before anything is trained: ValueError
             for names, seeds and jobs, RuntimeError while another walk holds the folder of runs,
             OSError for data that is not there and folders that may not be written.
@@ -35,7 +38,15 @@ def walk(
     refuse_unwritable(results_folder(), "set POSEBOOK_RESULTS to a folder of your own")
     config = [f"profile={profile}", f"seeds={seeds}"]
     config += [f"only={','.join(names)}"] * bool(names) + [f"dataset={dataset}"] * bool(dataset)
-    options = ["--cores", str(jobs), "--rerun-incomplete", "--show-failed-logs", "--keep-going"]
+    options = ["--rerun-incomplete", "--show-failed-logs", "--keep-going"]
+    if cluster is None:
+        options = ["--cores", str(jobs), *options]
+    else:
+        if not (cluster / "config.yaml").is_file():
+            raise FileNotFoundError(
+                f"{cluster} has no config.yaml; give a Snakemake profile, such as profiles/slurm"
+            )
+        options = ["--jobs", str(jobs), "--workflow-profile", str(cluster.absolute()), *options]
     # The system lets go of this lock when a run is killed; Snakemake's own stays behind.
     with exclusive(runs_folder()):
         snakemake("--unlock", "--config", *config)

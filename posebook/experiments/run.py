@@ -13,6 +13,7 @@ from posebook.paths import folder_of, runs_folder
 from posebook.results.outcome import Outcome
 from posebook.results.provenance import code_digest, data_digest, device_name
 from posebook.storage import exclusive
+from posebook.training import processes
 from posebook.training.stopping import stoppable
 
 _CHAPTERS = {"video": video, "lifting": lifting, "factorization": factorization}
@@ -36,16 +37,24 @@ def run(
     Raises:
         ValueError, OSError, RuntimeError: for an unknown name or device, a negative seed, data that
             is not there and a folder of somebody else or another run's: before anything is trained.
+            So is a chapter that has no training for several processes.
     """
     found = catalogue.find(row)
     if seed < 0:
         raise ValueError(f"seeds are 0, 1, 2, ..., not {seed}")
     catalogue.settings(found.chapter, profile, found.variant, dataset)
+    if processes.count() > 1 and found.chapter != "video":
+        raise ValueError(
+            f"only rows of chapter 2 train in several processes, and {row} is none: leave torchrun "
+            "away"
+        )
     dataset = dataset or catalogue.CHAPTERS[found.chapter].DATASETS[0]
     catalogue.refuse_absent(found, dataset)
     check_device(device)
     folder = run_folder(row, profile, seed, dataset) if keep else None
-    with exclusive(folder), stoppable(), _enough_memory(found, profile):
+    held = folder if processes.rank() == 0 else None
+    with exclusive(held), stoppable(), _enough_memory(found, profile):
+        processes.largest(0)  # the first process holds the folder before any goes on
         outcome = outcome_of(found, profile, seed, dataset, device, folder, keep=keep)
     return outcome.networks, record_of(found, profile, seed, dataset, device, outcome)
 

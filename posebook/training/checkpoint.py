@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from posebook.storage import whole
+from posebook.training import processes
 
 Curves = dict[str, list[list[float]]]
 
@@ -48,7 +49,12 @@ def remove(path: Path) -> None:
 
 
 def save(path: Path, signature: str, step: int, parts: Mapping, curves: Curves) -> None:
-    """Write a checkpoint. Raises OSError (one sentence, the previous one intact) if it cannot."""
+    """Write a checkpoint. Raises OSError (one sentence, the previous one intact) if it cannot.
+
+    Of several processes the first one does.
+    """
+    if processes.rank() > 0:
+        return
     state = {
         "signature": signature,
         "step": step,
@@ -117,9 +123,10 @@ def resume(path: Path | None, signature: str, parts: Mapping, curves: Curves) ->
     Raises:
         ValueError: if it is damaged, and the one before it as well, or of another run.
     """
-    if path is None or not (path.exists() or previous(path).exists()):
-        return 0
-    state = _last_good(path)
+    with processes.first_goes_first():
+        if path is None or not (path.exists() or previous(path).exists()):
+            return 0
+        state = _last_good(path)
     if state["signature"] != signature:
         raise ValueError(
             f"checkpoint {path} belongs to a run with other parameters, data or code, or with "

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from posebook.training import processes
+
 
 class Stopped(KeyboardInterrupt):
     """A signal ended this; the message says what is kept.
@@ -35,16 +37,29 @@ def stoppable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+class Told(list[int]):
+    """Signals that came. Of several processes all see one that came to any of them.
+
+    They must then ask equally often, and all leave after the same step.
+    """
+
+    def __bool__(self) -> bool:
+        number = processes.largest(max(self, default=0))
+        if number and not len(self):
+            self.append(number)
+        return number > 0
+
+
 @contextmanager
-def patient() -> Iterator[list[int]]:
+def patient() -> Iterator[Told]:
     """Meanwhile SIGINT, and SIGTERM in a `stoppable` block, only fill the list; twice is enough.
 
     Whoever is patient leaves the block with `Stopped` as soon as it is filled.
     """
-    came: list[int] = []
+    came = Told()
 
     def note(number: int, frame) -> None:
-        if came:
+        if len(came):
             raise Stopped(number, "told so twice; the same command goes on at the last checkpoint")
         came.append(number)
 
@@ -59,7 +74,7 @@ def patient() -> Iterator[list[int]]:
     finally:
         for number in mine:
             signal.signal(number, usual[number])
-    if came:
+    if len(came):
         raise Stopped(came[0], "a training had just ended; the same command goes on there")
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of
+from posebook.training import processes
 from posebook.training.checkpoint import Clock, Curves
 from posebook.training.draws import EpochOrder, draw, send
 from posebook.training.loop import Checkpoint, Schedule, fit
@@ -40,6 +41,9 @@ class Batch:
     """Features X of the frames that a batch needs, windows as rows of X, and labels of targets.
 
     All on the encoder's device.
+
+    Attributes:
+        mine: of the targets, those of this process; X and windows have no others.
     """
 
     X: Tensor
@@ -47,6 +51,7 @@ class Batch:
     after: Tensor
     joints: Tensor
     counted: Tensor
+    mine: slice
 
 
 def draw_batch(
@@ -58,6 +63,8 @@ def draw_batch(
     target = starts[:, None] + torch.arange(profile.length)
     target = torch.minimum(target, frames.last[starts][:, None]).flatten()
     group = torch.arange(len(starts)).repeat_interleave(profile.length)
+    part = processes.share(len(starts))
+    mine = slice(part.start * profile.length, part.stop * profile.length)
     N = variant.N if variant.temporal else 0
     both = windows(target, frames.first[target], frames.last[target], N, variant.stride)
     cached = setting.train_features
@@ -67,18 +74,20 @@ def draw_batch(
         used, (before, after) = rows.unique(return_inverse=True)
         X, at = cached.take(used, device), send(target + F * copy, cached.joints.device)
         labels_ = (send(part[at], device) for part in (cached.joints, cached.counted))
-        return Batch(X, send(before, device), send(after, device), *labels_)
+        return Batch(X, send(before, device), send(after, device), *labels_, mine)
     drawn = crops.draw_augmentation(len(starts), random)
     rows = torch.stack([rows + F * group[:, None] for rows in both])
-    used, (before, after) = rows.unique(return_inverse=True)
+    used, (before, after) = rows[:, mine].unique(return_inverse=True)
     size = profile.base.crop
-    pictures = crop(
-        frames, used % F, size, drawn[used // F], random if variant.erasing else None
-    ).pictures
+    pictures = crop(frames, used % F, size, drawn[used // F]).pictures
+    if variant.erasing:  # drawn for all processes' frames, in the same order in each
+        everyone = rows.unique()
+        rectangles = crops.draw_rectangles(len(everyone), size, random)
+        pictures = crops.erase(pictures, rectangles[torch.isin(everyone, used)])
     # The targets' labels under the same draws; no picture is cut for them again.
     joints, counted, _ = labels(frames, target, size, drawn[group])
     X = encode_frozen(setting.base.encoder, pictures)
-    return Batch(X, *(send(part, device) for part in (before, after, joints, counted)))
+    return Batch(X, *(send(part, device) for part in (before, after, joints, counted)), mine)
 
 
 @torch.no_grad()
@@ -114,8 +123,8 @@ def train(
 
     def loss(step: int):
         b = draw_batch(setting, profile, variant, starts[order.batch(step)], draw(seed, step))
-        output = model(b.X, b.before, b.after, truncate=variant.ends == "truncate")
-        base = profile.base
+        output = network(b.X, b.before, b.after, truncate=variant.ends == "truncate")
+        output, base = processes.whole_batch(output, len(b.joints), b.mine), profile.base
         return loss_of(variant.loss, output, b.joints, b.counted, base.crop, base.sigma), {}
 
     steps, _ = length_of(profile, variant)
@@ -123,11 +132,28 @@ def train(
     kept = folder and Checkpoint(
         folder / "training.pt", signature(model, setting, profile, variant, seed)
     )
+    network = processes.parallel(model)
     return fit(
         model, loss, schedule,
         evaluate=validate, evaluations=profile.evaluations, points=100, checkpoint=kept,
         clock=clock, description="clips",
     )  # fmt: skip
+
+
+def check_processes(profile: Profile, variant: Variant) -> None:
+    """Raise a ValueError where several processes would not see the same samples as one."""
+    count = processes.count()
+    if count > profile.segments:
+        raise ValueError(
+            f"a batch has {profile.segments} stretches of frames, and {count} processes cannot "
+            f"share it: give torchrun an --nproc-per-node of at most {profile.segments}"
+        )
+    if count > 1 and variant.trained and length_of(profile, variant)[1] and variant.cached:
+        # Frames that two stretches share count once in one process' batch statistics.
+        raise ValueError(
+            f"{count} processes would count frames twice that come from one cached copy of a clip; "
+            "take --profile gpu or paper, which draw copies afresh, or one process"
+        )
 
 
 def signature(

@@ -46,6 +46,15 @@ def test_snakemake_is_told_what_was_asked_for(plans):
     assert plans[-1][-4:] == ("--config", "profile=gpu", "seeds=5", "dataset=human36m")
 
 
+def test_on_a_cluster_jobs_are_counted_and_not_cores(plans, root):
+    graph.walk(["table-3.1"], "smoke", jobs=40, cluster=root / "profiles" / "slurm")
+    assert plans[-1][:2] == ("--jobs", "40") and "--cores" not in plans[-1]
+    at = plans[-1].index("--workflow-profile")
+    assert plans[-1][at + 1] == str(root / "profiles" / "slurm")
+    with pytest.raises(FileNotFoundError, match="nowhere has no config.yaml; give a Snakemake pr"):
+        graph.walk(["table-3.1"], "smoke", cluster=root / "nowhere")
+
+
 def test_the_status_is_that_of_snakemake(plans, monkeypatch):
     statuses = iter([0, 3])
     monkeypatch.setattr(graph, "snakemake", lambda *arguments: next(statuses))
