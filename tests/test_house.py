@@ -196,7 +196,7 @@ def test_the_graph_runs_every_variant_and_seed(root):
         assert f"profile=smoke, name={name}" in plan
     counts = " ".join(plan.split())
     assert f"row {runs}" in counts and f"drawn {len(drawn)}" in counts
-    asked = r"resources: .*mem_mb=3000,.* runtime=60, gpu=0\n"
+    asked = r"resources: (?=.*mem_mb=3000\b)(?=.*runtime=60\b).*gpu=0\b"
     assert len(re.findall(asked, plan)) == runs, "what each run asks of a cluster"
 
 
