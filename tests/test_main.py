@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -223,18 +224,18 @@ def test_list_without_a_name_has_every_row(capsys):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], ([], "laptop", 5, 2, "", False)),
-        (["3.3", "2.9"], (["table-3.3", "figure-2.9"], "laptop", 5, 2, "", False)),
-        (["3.1"], (["table-3.1", "figure-3.1"], "laptop", 5, 2, "", False)),
+        ([], ([], "laptop", 5, 2, "", False, None)),
+        (["3.3", "2.9"], (["table-3.3", "figure-2.9"], "laptop", 5, 2, "", False, None)),
+        (["3.1"], (["table-3.1", "figure-3.1"], "laptop", 5, 2, "", False, None)),
         ([ROW, "--profile", "gpu", "--seeds", "7", "--jobs", "8", "--dataset", "human36m",
-          "--again"], ([ROW], "gpu", 7, 8, "human36m", True)),
+          "--again", "--cluster", "there"], ([ROW], "gpu", 7, 8, "human36m", True, Path("there"))),
     ],
 )  # fmt: skip
 def test_results_hands_on_what_was_asked_for(arguments, expected, monkeypatch):
     asked = []
 
-    def walk(names, profile, seeds, jobs, dataset, again):
-        asked.append((names, profile, seeds, jobs, dataset, again))
+    def walk(names, profile, seeds, jobs, dataset, again, cluster):
+        asked.append((names, profile, seeds, jobs, dataset, again, cluster))
         return 3
 
     monkeypatch.setattr(graph, "walk", walk)
