@@ -14,7 +14,6 @@ from posebook.footage.tracks import runs
 from posebook.geometry.skeleton import H36M
 
 CLEAR = 0.5  # of the pixels are left when sides are exchanged
-NEAR = 0.08  # of the person's size in the picture, after the exchange
 MOST = 0.5  # of the frames: more, and it is the order of joints, which is another doubt
 ROUNDS = 4  # one camera of each frame in each
 PAIRED = [j for j, other in enumerate(H36M.flip) if j != other]
@@ -44,7 +43,7 @@ def with_sides(take: ViewSequence) -> tuple[ViewSequence, list[str]]:
 
 def _left(take: ViewSequence, exchanged: np.ndarray, v: int) -> np.ndarray:
     """(T,) which part of a camera's pixels to the other cameras is left if its sides, exchanged so
-    far, are exchanged once more; 1 where that is still far off: then it is not sides."""
+    far, are exchanged once more."""
     joints, confidence = _exchanged(take, exchanged)
     frames = np.arange(len(take))
     sample = Sample(take.cameras, joints.astype(float), confidence, 0 * frames, frames)
@@ -53,17 +52,8 @@ def _left(take: ViewSequence, exchanged: np.ndarray, v: int) -> np.ndarray:
     now, other = (np.linalg.norm(given - at, axis=-1)[:, PAIRED]
                   for given in (mine, mine[:, H36M.flip]))  # fmt: skip
     both = np.isfinite(now) & np.isfinite(other)
-    far = np.sort(np.where(both, other, np.inf), axis=-1)[:, len(PAIRED) // 2]
     now, other = (np.where(both, off, 0.0).sum(-1) for off in (now, other))
-    near = far < NEAR * _sizes(mine)
-    return np.where(near & (now > 0), other / np.maximum(now, 1e-9), 1.0)
-
-
-def _sizes(joints: np.ndarray) -> np.ndarray:
-    """(T,) the longer side of the box round joints (T, J, 2)."""
-    found = np.isfinite(joints)
-    low, high = np.where(found, joints, np.inf).min(1), np.where(found, joints, -np.inf).max(1)
-    return np.maximum((high - low).max(-1), 0.0)
+    return np.where(now > 0, other / np.maximum(now, 1e-9), 1.0)
 
 
 def _exchanged(take: ViewSequence, exchanged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

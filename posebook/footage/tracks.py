@@ -2,10 +2,10 @@
 
 The box of a person is that of their joints. It is predicted from frame to frame by its own smoothed
 velocity, and people are assigned to the predicted boxes so that the boxes' corners move least
-(linear assignment). Joints that a frame does not show go on with the others, and boxes are compared
-round the joints that both have: whose legs are hidden is not somebody small. A box further off than
-half its diagonal is somebody else; whoever is not seen for a second has left, and comes back as a
-new person. Where boxes cover each other, paths alone tell who is who, and that is said.
+(linear assignment). Joints that a frame does not show go on with the others: whose legs are hidden
+for a moment keeps their box. A box further off than half its diagonal is somebody else; whoever is
+not seen for a second has left, and comes back as a new person. Where boxes cover each other, paths
+alone tell who is who, and that is said.
 """
 
 from dataclasses import dataclass, field
@@ -74,7 +74,7 @@ def follow(view: View, fps: float) -> list[Track]:
     for t in range(T):
         there = np.flatnonzero(np.isfinite(bodies[t]).any((-1, -2)))
         alive = [track for track in tracks if t - track.last <= GONE * fps]
-        for place, track in zip(there, _assigned(alive, bodies[t, there], t)):
+        for place, track in zip(there, _assigned(alive, _box(bodies[t, there]), t)):
             if track is None:
                 track = Track(np.full(T, -1), np.full((T, 4), np.nan))
                 tracks.append(track)
@@ -82,27 +82,20 @@ def follow(view: View, fps: float) -> list[Track]:
     return sorted(tracks, key=lambda track: -track.frames)
 
 
-def _assigned(tracks: list[Track], bodies: np.ndarray, t: int) -> list[Track | None]:
-    """The track of each body (B, J, 2), or None for somebody new."""
-    found: list[Track | None] = [None] * len(bodies)
-    if not tracks or not len(bodies):
+def _assigned(tracks: list[Track], boxes: np.ndarray, t: int) -> list[Track | None]:
+    """The track of each box (B, 4), or None for somebody new."""
+    found: list[Track | None] = [None] * len(boxes)
+    if not tracks or not len(boxes):
         return found
-    off = np.array([[_off(track.predicted(t), body) for track in tracks] for body in bodies])
+    expected = np.array([_box(track.predicted(t)) for track in tracks])
+    diagonal = np.linalg.norm(expected[:, 2:] - expected[:, :2], axis=-1)
+    corners = (boxes[:, None] - expected).reshape(len(boxes), len(tracks), 2, 2)
+    off = np.linalg.norm(corners, axis=-1).mean(-1) / np.maximum(diagonal, 1.0)
     # Too far is as good as not at all: nobody gives way for a match that will not count.
     for b, i in zip(*linear_sum_assignment(np.minimum(off, 2 * FURTHEST))):
         if off[b, i] < FURTHEST:
             found[b] = tracks[i]
     return found
-
-
-def _off(expected: np.ndarray, body: np.ndarray) -> float:
-    """How far the corners of two boxes are apart, in diagonals of the expected one."""
-    box, both = _box(expected), np.isfinite(expected + body).all(-1)
-    if both.sum() < FEWEST:
-        both = np.ones(len(body), dtype=bool)
-    corners = (_box(body[both]) - _box(expected[both])).reshape(2, 2)
-    size = max(float(np.linalg.norm(box[2:] - box[:2])), 1.0)
-    return float(np.linalg.norm(corners, axis=-1).mean()) / size
 
 
 def crossings(tracks: list[Track]) -> list[str]:

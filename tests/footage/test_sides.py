@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from posebook.data.recorded.pose2sim import load_pose2sim
+from posebook.data.recorded.rig import human36m_rig
 from posebook.footage.sides import with_sides
 from posebook.geometry.skeleton import H36M
 
@@ -36,3 +37,12 @@ def test_what_is_right_and_what_cannot_be_judged_is_left():
     two = replace(two, joints_2d=two.joints_2d[:, :2], confidence=two.confidence[:, :2],
                   cameras=two.cameras[:2])  # fmt: skip
     assert with_sides(two) == (two, [])
+
+
+def test_cameras_that_do_not_fit_exchange_nothing():
+    others = tuple(replace(c, R=o.R, center=o.center)
+                   for c, o in zip(TAKE.cameras, human36m_rig("S1")))  # fmt: skip
+    apart = replace(TAKE, cameras=others)
+    take, said = with_sides(apart)
+    np.testing.assert_array_equal(take.joints_2d, apart.joints_2d)
+    assert said == []
