@@ -172,7 +172,7 @@ def test_a_clip_that_cannot_be_read_leaves_the_strip(chromium, data):
 
 
 @pytest.mark.parametrize(("words", "wanted"), [
-    ("Table 3.1", "ch03_07_table_3_1"), ("ViewSequence", "api.html"),
+    ("Table 3.1", "ch03_07_table_3_1"), ("ViewSequence", "api_data.html"),
     ("own cameras", "ch03_11_real_detections"),
 ])  # fmt: skip
 def test_search_finds(opened, words, wanted):

@@ -14,16 +14,16 @@ HEAD = """(ch-api)=
 
 What several pages share stands in the package `posebook`. A chapter is a folder; what chapters
 share lies below them; an import never runs up. Every function says which shapes and units it takes
-and gives, what it raises, and which equation or paper it is. The rooms of `posebook.data` have
-{ref}`a page of their own <ch-api-data>`.
+and gives, what it raises, and which equation or paper it is. Data and what runs and files
+experiments have {ref}`a page of their own <ch-api-data>`.
 """
 HEAD_OF_DATA = """(ch-api-data)=
-# The package: data
+# The package: data and runs
 
-Records, readers of official data sets, and what is generated or embedded. The other rooms are in
-{ref}`ch-api`.
+Records, readers of official data sets, what is generated or embedded, and what runs experiments
+and files their results. The other rooms are in {ref}`ch-api`.
 """
-DATA = "posebook.data"
+APART = ("data", "experiments", "results", "bench", "trained", "book")
 LEFT_OUT = ("fixtures", "__main__")
 
 
@@ -49,11 +49,11 @@ def sentence_of(room: str) -> str:
 
 
 def pages() -> dict[Path, str]:
-    """The texts, by their files: data apart, because one page would be too heavy for a phone."""
-    data = {room: found for room, found in rooms().items() if f"{room}.".startswith(f"{DATA}.")}
-    other = {room: found for room, found in rooms().items() if room not in data}
+    """The texts, by their files: two, because one page would be too heavy for a phone."""
+    apart = {room: found for room, found in rooms().items() if room.split(".")[1] in APART}
+    other = {room: found for room, found in rooms().items() if room not in apart}
     book = ROOT / "book"
-    return {book / "api.md": page(HEAD, other), book / "api_data.md": page(HEAD_OF_DATA, data)}
+    return {book / "api.md": page(HEAD, other), book / "api_data.md": page(HEAD_OF_DATA, apart)}
 
 
 def page(head: str, found: dict[str, list[str]]) -> str:
