@@ -132,6 +132,8 @@
       event.preventDefault();
     };
     addEventListener("resize", draw);
+    new MutationObserver(draw).observe(
+      document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
     draw();
     if (!still && !steps.length) {
       new IntersectionObserver((seen, watch) => {
