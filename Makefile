@@ -35,6 +35,7 @@ RAN := --executed _build/executed --logs _build/logs
 JUPYTER_BOOK := jupyter-book build -q -W -n --keep-going --all
 BUILD = echo "== building the pages"; rm -f _build/html/.executed _build/html/.published; \
   $(JUPYTER_BOOK) _build/source --path-output .
+CARD := tests/experiments/test_card.py
 # The page that make test lets fail.
 FAILING := ch03_06_training
 STRIP := nbstripout --keep-output --keep-count --keep-id --extra-keys "metadata.papermill \
@@ -72,7 +73,10 @@ test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built b
 	@echo "== style"
 	ruff check
 	@echo "== unit tests"
-	pytest -q -n $(JOBS) tests --ignore tests/test_book.py --ignore tests/test_browser.py
+	pytest -q -n $(JOBS) tests --ignore tests/test_book.py --ignore tests/test_browser.py \
+	  --ignore $(CARD)
+	@echo "== every step on a pretend card"
+	pytest -q -n $(JOBS) $(CARD)
 	@echo "== notebooks: every cell still runs, tagged cells still print the same"
 	$(FIXED) pytest -q -n $(JOBS) --dist loadscope --nbval-lax notebooks --nbval-current-env \
 	  --nbval-cell-timeout 120 --nbval-sanitize-with tests/nbval_sanitize.cfg

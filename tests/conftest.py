@@ -5,14 +5,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-# The pretend card of tests/experiments/test_card.py. A device has to be known before the first
-# backward pass of a process: autograd counts the devices then, and never again.
-_setup_privateuseone_for_python_backend("card")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
