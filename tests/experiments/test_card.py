@@ -33,7 +33,7 @@ COPIES = (aten._to_copy.default, aten.copy_.default)
 OF_UNKNOWN_SIZE = (aten.nonzero.default, aten.masked_select.default, aten._unique2.default)
 SAMPLE = (
     "table-3.1/trans-reproj", "table-3.1/reproj-adv", "table-3.2/temporal-dilated",
-    "table-4.2/c3dpo", "tce-choices/fresh-augmentation", "beyond-3/consensus-augmented-flip",
+    "table-4.2/c3dpo", "table-2.3/res50-tce-s", "beyond-3/consensus-augmented-flip",
     "beyond-4/consistent",
 )  # fmt: skip
 EVERY = os.environ.get("POSEBOOK_EVERY_ROW")
