@@ -418,7 +418,9 @@ def test_the_book_comes_out_when_a_page_fails_and_the_page_is_tried_again(small,
 
 
 def test_make_test_fails_on_a_page_that_fails(small, clone):
-    (clone / "tests" / "test_nothing.py").write_text("def test_nothing():\n    pass\n")
+    (clone / "tests" / "experiments").mkdir(exist_ok=True)
+    for name in ("test_nothing.py", "experiments/test_card.py"):
+        (clone / "tests" / name).write_text("def test_nothing():\n    pass\n")
     inline = "import matplotlib\nassert 'inline' in matplotlib.get_backend()"
     write(clone / "notebooks" / "one.ipynb", "one", inline)
     write(clone / "notebooks" / "two.ipynb", "two", "1 / 0")
