@@ -88,9 +88,9 @@ test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built b
 	  _build/test/executed/$(FAILING).ipynb _build/test/logs/$(FAILING).log || true
 	python tools/pages.py collect _build/test/source --logs _build/test/logs
 	$(JUPYTER_BOOK) _build/test/source --path-output _build/test
-	pytest -q tests/test_book.py --book _build/test/_build/html --failed $(FAILING)
-	@echo "== the book in a browser, where there is a Chromium"
-	pytest -q -rs tests/test_browser.py --book _build/test/_build/html
+	@echo "== its pages and links, and in a browser, where there is a Chromium"
+	pytest -q -rs -n $(JOBS) tests/test_book.py tests/test_browser.py \
+	  --book _build/test/_build/html --failed $(FAILING)
 	@echo "All checks passed."
 
 notebooks: $(INSTALLED)  ## run the paired notebooks in place, text half first; keep the outputs
