@@ -113,6 +113,26 @@ def test_shown_code_is_not_cut_at_the_right(text):
     assert [line for cell in code_cells(text) for line in long_lines(cell.source)] == []
 
 
+def speaks(source: str) -> bool:
+    """Whether a cell ends with a method of matplotlib's whose value it would show."""
+    last = ast.parse(source).body[-1]
+    method = isinstance(last, ast.Expr) and getattr(getattr(last.value, "func", None), "attr", "")
+    return bool(method) and method not in ("show", "grid") and not source.rstrip().endswith(";")
+
+
+@each_pair
+def test_a_figure_is_all_that_its_cell_shows(text):
+    """Another output would bear the figure's label as well, and the pages could not be built."""
+    figures = [cell for cell in code_cells(text) if "figure" in cell.metadata.get("mystnb", {})]
+    assert [cell.source[-80:] for cell in figures if speaks(cell.source)] == []
+
+
+@each_pair
+def test_nothing_stored_needs_a_kernel(text):
+    shown = [output.get("data", {}) for cell in code_cells(text) for output in cell.outputs]
+    assert not any("widget" in kind for data in shown for kind in data)
+
+
 @each_pair
 def test_every_exercise_has_a_folded_solution(text):
     _, _, tail = text.read_text(encoding="utf-8").partition("\n## Exercises\n")
