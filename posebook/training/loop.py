@@ -40,7 +40,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a training is kept, about every so many steps, and under which name.
+    """Where a training is kept, every so many steps, and under which name.
 
     Attributes:
         signature: of everything that makes this run what it is; a file of another one is refused.

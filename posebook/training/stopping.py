@@ -52,14 +52,17 @@ class Told(list[int]):
 
 @contextmanager
 def patient() -> Iterator[Told]:
-    """Meanwhile SIGINT, and SIGTERM in a `stoppable` block, only fill the list; twice is enough.
+    """Meanwhile SIGINT, and SIGTERM in a `stoppable` block, only fill the list.
+
+    A second SIGINT stops at once. SIGTERM may come from several sides: who ends a graph of runs, or
+    a job, tells all of its processes, and each of them hands it on.
 
     Whoever is patient leaves the block with `Stopped` as soon as it is filled.
     """
     came = Told()
 
     def note(number: int, frame) -> None:
-        if len(came):
+        if len(came) and number == signal.SIGINT:
             raise Stopped(number, "told so twice; the same command goes on at the last checkpoint")
         came.append(number)
 

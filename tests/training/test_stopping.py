@@ -63,6 +63,12 @@ def test_told_twice_it_stops_at_once(tmp_path):
     assert not (tmp_path / "training.pt").exists()
 
 
+def test_sigterm_from_two_sides_is_one(tmp_path):
+    with stoppable(), pytest.raises(Stopped, match="is kept in .* after step 10"):
+        train(tmp_path / "training.pt", signal.SIGTERM, times=2)
+    assert (tmp_path / "training.pt").exists()
+
+
 def test_what_is_no_training_stops_at_once():
     done = []
     with pytest.raises(Stopped, match="what is finished is kept"), stoppable():
