@@ -32,9 +32,12 @@ NUMBERS := $(shell find book/results book/thesis -type f 2>/dev/null)
 PAGES := tools/pages.py $(NOTEBOOKS) $(shell find book -type f) _config.yml _toc.yml
 FIXED := python tools/fixed_environment.py
 RAN := --executed _build/executed --logs _build/logs
-JUPYTER_BOOK := jupyter-book build -q -W -n --keep-going --all
+JUPYTER_BOOK := jupyter-book build -q -n --keep-going --all
+# In what is published a warning is an error. What a page prints on this machine may cause one, and
+# is no reason to be left without a book.
+STRICT := $(JUPYTER_BOOK) -W
 BUILD = echo "== building the pages"; rm -f _build/html/.executed _build/html/.published; \
-  $(JUPYTER_BOOK) _build/source --path-output .
+  $(1) _build/source --path-output .
 CARD := tests/experiments/test_card.py
 # The page that make test lets fail.
 FAILING := ch03_06_training
@@ -73,10 +76,10 @@ test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built b
 	@echo "== style"
 	ruff check
 	@echo "== unit tests"
-	pytest -q -n $(JOBS) tests --ignore tests/test_book.py --ignore tests/test_browser.py \
+	pytest -q -rs -n $(JOBS) tests --ignore tests/test_book.py --ignore tests/test_browser.py \
 	  --ignore $(CARD)
 	@echo "== every step on a pretend card"
-	pytest -q -n $(JOBS) $(CARD)
+	pytest -q -rs -n $(JOBS) $(CARD)
 	@echo "== notebooks: every cell still runs, tagged cells still print the same"
 	$(FIXED) pytest -q -n $(JOBS) --dist loadscope --nbval-lax notebooks --nbval-current-env \
 	  --nbval-cell-timeout 120 --nbval-sanitize-with tests/nbval_sanitize.cfg
@@ -87,7 +90,7 @@ test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built b
 	python tools/run_page.py --cell-seconds 1 notebooks/$(FAILING).ipynb \
 	  _build/test/executed/$(FAILING).ipynb _build/test/logs/$(FAILING).log || true
 	python tools/pages.py collect _build/test/source --logs _build/test/logs
-	$(JUPYTER_BOOK) _build/test/source --path-output _build/test
+	$(STRICT) _build/test/source --path-output _build/test
 	@echo "== its pages and links, and in a browser, where there is a Chromium"
 	pytest -q -rs -n $(JOBS) tests/test_book.py tests/test_browser.py \
 	  --book _build/test/_build/html --failed $(FAILING)
@@ -107,7 +110,7 @@ $(INSTALLED):
 	@echo "== installing into .venv (about five minutes the first time)"
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt \
-	  -e '.[book,test,results,footage,export]' || { echo "Cannot install: see pip's last lines above. Most often the \
+	  -e '.[book,test,results,slurm,footage,export]' || { echo "Cannot install: see pip's last lines above. Most often the \
 	network is out of reach (behind a proxy, set HTTPS_PROXY). Run the same command again to go on."; exit 1; }
 	@touch $@
 
@@ -121,13 +124,13 @@ _build/executed/%.ipynb: notebooks/%.ipynb $(RUNNING) $(CODE) $(NUMBERS)
 
 _build/html/.executed: $(wildcard _build/executed/*.ipynb) $(LOGS) $(PAGES)
 	@python tools/pages.py collect _build/source $(RAN)
-	$(BUILD)
+	$(call BUILD,$(JUPYTER_BOOK))
 	pytest -q tests/test_book.py --book _build/html --failed "$(basename $(notdir $(LOGS)))"
 	@touch $@
 
 _build/html/.published: $(PAGES)
 	@python tools/pages.py collect _build/source
-	$(BUILD)
+	$(call BUILD,$(STRICT))
 	@touch $@
 
 endif

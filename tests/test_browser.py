@@ -1,6 +1,6 @@
 """The built book in a browser: nothing breaks, everything fits, and what moves can be moved.
 
-Skipped where there is no Chromium, or no Playwright to drive it.
+Skipped where there is no Chromium.
 """
 
 import functools
@@ -11,14 +11,15 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from axe_playwright_python import sync_playwright as axe
+from playwright import sync_api as api
 
-api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install "
-                          "-e '.[test]'")  # fmt: skip
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on the PATH")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium: put one on the "
+                                "PATH, or name it in CHROMIUM")  # fmt: skip
 # What the theme itself writes to the console, and what axe finds in its frame.
 THEIR_WORDS = ("THEBE_JS_URL", "invalid theme mode", "reading 'classList'", "favicon")
 THEIR_RULES = ("label-content-name-mismatch", "summary-name", "list", "aria-required-children",
@@ -188,7 +189,6 @@ def test_search_finds(opened, words, wanted):
 @pytest.mark.parametrize("mode", ["light", "dark"])
 @pytest.mark.parametrize("name", [FIRST, "book/ch03/index", MIRROR, LOSSES, "notebooks/claims"])
 def test_axe_finds_nothing_serious_of_ours(opened, name, mode):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = opened(name, width=390, reduced_motion="reduce")
     page.evaluate(f"document.documentElement.dataset.theme = '{mode}'")
     found = axe.Axe().run(page).response["violations"]

@@ -43,22 +43,17 @@ def test_every_dependency_is_pinned_inside_its_range(project, pins):
         assert pins[canonicalize_name(wanted.name)] in wanted.specifier, line
 
 
-def set_up_everywhere(project):
-    """All extras but what only a cluster needs."""
-    return [name for name in project["optional-dependencies"] if name != "slurm"]
-
-
 def test_environment_installs_the_same_with_the_same_versions(root, project):
     environment = yaml.safe_load((root / "environment.yml").read_text(encoding="utf-8"))
     conda = [line for line in environment["dependencies"] if isinstance(line, str)]
     [pip] = [part["pip"] for part in environment["dependencies"] if isinstance(part, dict)]
-    extras = ",".join(set_up_everywhere(project))
+    extras = ",".join(project["optional-dependencies"])
     assert pip == ["-c constraints.txt", f"-e .[{extras}]"]
     assert f"{conda[0].removeprefix('python=')}.0" in SpecifierSet(project["requires-python"])
 
 
 def test_make_installs_the_same(root, project):
-    extras = ",".join(set_up_everywhere(project))
+    extras = ",".join(project["optional-dependencies"])
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     assert "-c constraints.txt" in makefile and f"-e '.[{extras}]'" in makefile
 

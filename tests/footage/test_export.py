@@ -3,6 +3,8 @@
 import csv
 import sys
 
+import bvhio
+import ezc3d
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -59,7 +61,6 @@ def test_csv_and_npz(tmp_path):
 
 
 def test_c3d(tmp_path):
-    ezc3d = pytest.importorskip("ezc3d", reason="C3D is written by ezc3d, of the extra `footage`")
     WRITERS[".c3d"](tmp_path / "a.c3d", GAPS, 50.0)
     file = ezc3d.c3d(str(tmp_path / "a.c3d"))
     points = file["data"]["points"][:3].transpose(2, 1, 0)
@@ -134,7 +135,6 @@ def test_bvh_of_rigid_bones_by_another_forward_kinematics(tmp_path):
 
 
 def test_bvh_by_bvhio(tmp_path):
-    bvhio = pytest.importorskip("bvhio", reason="a reader that is no dependency: pip install bvhio")
     root = bvhio.readAsHierarchy(str(write_bvh(tmp_path / "a.bvh", WORLD, 50.0)))
     for t, body in enumerate(WORLD):
         root.loadPose(t)

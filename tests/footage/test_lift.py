@@ -13,7 +13,6 @@ from posebook.footage.film import blur_head, draw, open_footage
 from posebook.footage.lift import Wishes, lift_video, read_boxes
 from posebook.geometry.skeleton import H36M
 
-pytest.importorskip("safetensors", reason="reading weights needs safetensors")
 TAKE, T, VIEW = load_pose2sim(), 40, 2
 SIZE = (272, 480)  # a quarter of the recording's
 JOINTS, CONFIDENCE = TAKE.joints_2d[:T, VIEW] / 4, TAKE.confidence[:T, VIEW]

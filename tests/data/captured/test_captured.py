@@ -152,7 +152,6 @@ def test_our_own_bvh_comes_back(tmp_path):
 
 
 def test_our_own_c3d_comes_back(tmp_path):
-    pytest.importorskip("ezc3d", reason="C3D is read by ezc3d, of the extra `footage`")
     lost = WALK.joints.astype(float)
     lost[10:13, 5] = np.nan
     clip, said = read_clip(write_c3d(tmp_path / "walk.c3d", lost, 50.0))
