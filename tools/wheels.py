@@ -1,14 +1,10 @@
-"""What the `embed_*.py` tools share: one hashed wheel in, one reproducible .npz file out."""
+"""What the `embed_*.py` tools share: one reproducible .npz file."""
 
 import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
-
-from posebook.data.formats.wheels import open_wheel
-
-__all__ = ["open_wheel", "save_npz"]
 
 
 def save_npz(path: Path, arrays: dict[str, np.ndarray]) -> str:
