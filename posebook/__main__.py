@@ -90,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     add_motion(command)
 
     command = add("draw", _draw, "file what pages draw from trained rows, or time the networks")
-    command.add_argument("what", help="figure-3.5, figure-4.4, conditions, floors, away-from-home")
+    command.add_argument("what", help="figure-3.5, figure-4.4, conditions, floors, "
+                         "away-from-home or runtime")  # fmt: skip
     add_profile(command)
     command.add_argument("--out", type=Path, help="folder for the results; default: book/results")
     command.add_argument("--size", help="of runtime's networks: thesis (default), laptop or smoke")
@@ -242,7 +243,7 @@ def _use_motion(wanted) -> None:
     if wanted.dataset not in ("", sources.OWN_VIEWS):
         raise ValueError(f"--motion and --dataset {wanted.dataset} exclude each other")
     os.environ[sources.OWN_MOTION] = str(wanted.motion.absolute())
-    sources.own_motion()
+    sources.own_motion()  # a missing file is refused before names are looked up
     wanted.dataset = sources.OWN_VIEWS
 
 
@@ -338,7 +339,7 @@ def _rig(wanted) -> None:
     given = {key: value for key, value in vars(wanted).items() if key in Wishes.__annotations__}
     wishes = Wishes(**{**given, "trust": tuple(wanted.trust)})
     take, bodies, _ = run_rig(wanted.folder, wishes)
-    out = wishes.out or wanted.folder / "posebook"
+    out = wishes.target(wanted.folder)
     shown = {name: take.cameras[0].to_camera(world) for name, world in bodies.items()}
     caption = f"At 0 degrees as camera {take.cameras[0].name} sees them, each kept in its place."
     write_player(out / "player.html", shown, wanted.folder.name, take.fps, caption)

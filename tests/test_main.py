@@ -19,7 +19,8 @@ from posebook.experiments import run as runs
 from posebook.footage.export import write_bvh
 
 COMMANDS = (
-    "list", "run", "results", "draw", "confirm", "check", "motion", "rig", "lift", "export",
+    "list", "run", "results", "draw", "confirm", "bench", "check", "motion", "rig", "lift",
+    "export",
 )  # fmt: skip
 ROW = "table-3.1/trans-reproj"
 

@@ -157,8 +157,8 @@ def floor(
     least, title = mean(floors, name, metric), METRICS[metric].title
     which = ("mean body, with everybody turned to the same side" if metric == "p_mpjpe_mm"
              else "mean pose, as the cameras see it")  # fmt: skip
-    below = [title_ for title_, row in rows.items() if mean(runs, row, metric) > least]
-    said = f"; **worse than that: {', '.join(below)}**" if below else "; all rows lie below it"
+    worse = [row_title for row_title, row in rows.items() if mean(runs, row, metric) > least]
+    said = f"; **worse than that: {', '.join(worse)}**" if worse else "; all rows lie below it"
     return (f"*Floor: the training people's {which}, given as the answer to every picture, has "
             f"{least:.1f} mm {title}{said}. It is made from 3D labels; without them there is no "
             f"floor. `{command(['floors'], profile)}` computes it.*")  # fmt: skip

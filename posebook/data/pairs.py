@@ -198,6 +198,17 @@ def _rays(sequence: ViewSequence) -> list[np.ndarray]:
     ]
 
 
+def along_time(points: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Points (T, J, D) of which `known` (T, J) are, the others interpolated between these, the ends
+    held. A joint that is never known is left as it is."""
+    points, time = points.copy(), np.arange(len(points))
+    for j in np.flatnonzero(known.any(0) & ~known.all(0)):
+        there = known[:, j]
+        for axis in range(points.shape[-1]):
+            points[:, j, axis] = np.interp(time, time[there], points[there, j, axis])
+    return points
+
+
 def fill_missing(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     """Rays (T, J, 2) of one view with missing joints (confidence 0) filled in.
 
@@ -208,12 +219,7 @@ def fill_missing(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     found = confidence > 0
     if found.all():
         return rays
-    rays, time = rays.copy(), np.arange(len(rays))
-    seen = found.any(axis=0)
-    for joint in np.flatnonzero(seen & ~found.all(axis=0)):
-        for axis in range(2):
-            known = rays[found[:, joint], joint, axis]
-            rays[:, joint, axis] = np.interp(time, time[found[:, joint]], known)
+    rays, seen = along_time(rays, found), found.any(axis=0)
     middle = rays[:, seen].mean(axis=1) if seen.any() else np.zeros_like(rays[:, 0])
     for joint in np.flatnonzero(~seen):
         parent = H36M.parents[joint]

@@ -37,6 +37,8 @@ def check(sequences: Sequence[ViewSequence], trust: Collection[str] = ()) -> Non
     if unknown:
         raise ValueError(f"trust has {unknown[0]!r}; what can be trusted is {', '.join(DOUBTS)}")
     said = set(trust)
+    if said >= set(DOUBTS):
+        return  # somebody has looked already
     for doubt, gross, text in findings(sequences):
         if doubt in said:
             continue

@@ -28,8 +28,8 @@ class Windows:
         # Each clip before an instant's own takes frames - 1 rows more than it has instants.
         self._begin = instants + (frames - 1) * ((instants == first).cumsum(0) - 1)
         self._length, self._shape = table.shape[1], (frames, *X.shape[2:])
-        size, count = X[0, 0].numel(), len(X[0]) * self._length
-        self._all = table.as_strided((count - frames + 1, frames * size), (size, 1))
+        size = X[0, 0].numel()
+        self._all = table.flatten().unfold(0, frames * size, size)
 
     def take(self, instant: Tensor, view: Tensor) -> Tensor:
         """The windows (B, frames, J, 2) round instants (B,) in views (B,)."""

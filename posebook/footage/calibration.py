@@ -84,10 +84,10 @@ def read_calibration(*paths: str | Path, unit: str = "") -> Calibration:
         raise ValueError(f"{reader.source}: not a calibration; known are {', '.join(SUFFIXES)}")
     posed = any(entry.get(key) is not None for _, entry in entries
                 for key in ("rotation", "translation"))  # fmt: skip
-    if entries and not posed:
+    if not posed:
         entries = [(name, {**entry, **_NO_POSE}) for name, entry in entries]
     found = [_camera(name, entry, reader) for name, entry in entries]
-    return _calibration(found, unit, reader, posed or not entries)
+    return _calibration(found, unit, reader, posed)
 
 
 def _calibration(cameras: list[Camera], unit: str, reader: _Reader, posed: bool) -> Calibration:

@@ -60,17 +60,17 @@ def calibrate(folder: Path, board: tuple[int, int, float]) -> Calibration:
 
 def _intrinsics(place: Path, board, notes: list[str]) -> tuple[np.ndarray, np.ndarray, tuple]:
     paths = _pictures(place)
-    found = {path: corners for path in paths if (corners := _corners(path, board)) is not None}
+    found = [corners for path in paths if (corners := _corners(path, board))]
     if len(found) < FEWEST:
         raise ValueError(f"camera {place.name}: the board is found in {len(found)} of {len(paths)} "
                          f"photographs, {FEWEST} are needed; check the number of its inner "
                          "corners, and hold it nearer and flatter to the camera")  # fmt: skip
-    sizes = {cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).shape[::-1] for path in found}
+    sizes = {size for _, size in found}
     if len(sizes) > 1:
         raise ValueError(f"camera {place.name}: photographs of {len(sizes)} sizes {sorted(sizes)}; "
                          "keep those of the video's size, none turned")  # fmt: skip
     [size] = sizes
-    points = list(found.values())
+    points = [corners for corners, _ in found]
     off, K, lens, _, _ = cv2.calibrateCamera([_flat(board)] * len(points), points, size, None, None)
     cells = np.concatenate(points)[:, 0] * CELLS / size
     covered = len(np.unique(cells.astype(int), axis=0)) / CELLS**2
@@ -81,10 +81,10 @@ def _intrinsics(place: Path, board, notes: list[str]) -> tuple[np.ndarray, np.nd
 
 
 def _pose(path: Path, name: str, board, K, lens) -> tuple[np.ndarray, np.ndarray]:
-    corners = _corners(path, board)
-    if corners is None:
+    found = _corners(path, board)
+    if not found:
         raise ValueError(f"camera {name}: no board in {path}; lay it where all cameras see it")
-    _, turn, T = cv2.solvePnP(_flat(board), corners, K, lens)
+    _, turn, T = cv2.solvePnP(_flat(board), found[0], K, lens)
     # OpenCV's board has y down, so its z points into the floor.
     half = np.diag([1.0, -1.0, -1.0])
     return cv2.Rodrigues(turn)[0] @ half, T.ravel()
@@ -100,9 +100,12 @@ def _flat(board: tuple[int, int, float]) -> np.ndarray:
     return np.column_stack([grid, np.zeros(len(grid))]).astype(np.float32)
 
 
-def _corners(path: Path, board: tuple[int, int, float]) -> np.ndarray | None:
+def _corners(path: Path, board: tuple[int, int, float]) -> tuple[np.ndarray, tuple] | None:
+    """The board's inner corners and the picture's size, or None without a board."""
     grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if grey is None:
         raise ValueError(f"{path}: OpenCV cannot read this picture; save it as JPEG or PNG")
     there, corners = cv2.findChessboardCorners(grey, board[:2], flags=_QUICK)
-    return cv2.cornerSubPix(grey, corners, (5, 5), (-1, -1), _FINE) if there else None
+    if not there:
+        return None
+    return cv2.cornerSubPix(grey, corners, (5, 5), (-1, -1), _FINE), grey.shape[::-1]

@@ -239,7 +239,7 @@ def aligned(views: list[View], cut: bool = False) -> list[View]:
         raise ValueError(f"cameras of different joints: {said}; detect with one model, or name the "
                          "joint set with --joints")  # fmt: skip
     T = min(exact.values()) if exact else max(end.values())
-    return [_spread(view, view.start - begin, T) for view in views]
+    return [spread(view, view.start - begin, T) for view in views]
 
 
 def refuse_lengths(frames: dict[str, int]) -> None:
@@ -250,7 +250,7 @@ def refuse_lengths(frames: dict[str, int]) -> None:
                          "end together, or give --cut if they start together")  # fmt: skip
 
 
-def _spread(view: View, before: int, T: int) -> View:
+def spread(view: View, before: int, T: int) -> View:
     """The view in T frames, of which so many come before its first."""
     joints = np.full((T, *view.joints.shape[1:]), np.nan)
     confidence = np.zeros(joints.shape[:-1])

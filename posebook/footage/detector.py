@@ -11,6 +11,7 @@ import numpy as np
 
 from posebook.geometry.skeleton import MEDIAPIPE
 
+NAME = "MediaPipe 0.10.14"
 INSTALL = ('pip install --no-deps mediapipe==0.10.14 absl-py attrs flatbuffers "protobuf>=4.25,<5"')
 ABSENT = (
     f"no detector is installed: {INSTALL}; or detect with RTMLib or torchvision's Keypoint R-CNN "

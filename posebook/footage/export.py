@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from posebook.data.pairs import along_time
 from posebook.geometry.skeleton import H36M
 from posebook.storage import whole
 
@@ -149,14 +150,10 @@ def without_gaps(world: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: naming a joint that no frame knows.
     """
-    filled, time = world.copy(), np.arange(len(world))
-    for j, name in enumerate(H36M.names):
-        known = np.isfinite(world[:, j]).all(-1)
-        if not known.any():
-            raise ValueError(f"joint {name} is known in no frame; BVH needs all of them")
-        for axis in range(3):
-            filled[:, j, axis] = np.interp(time, time[known], world[known, j, axis])
-    return filled
+    known = np.isfinite(world).all(-1)
+    for j in np.flatnonzero(~known.any(0)):
+        raise ValueError(f"joint {H36M.names[j]} is known in no frame; BVH needs all of them")
+    return along_time(world, known)
 
 
 def _children(j: int) -> list[int]:

@@ -6,33 +6,34 @@ far bodies that one camera lifted are from what the other cameras saw, and from 
 """
 
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_of
 
 from posebook.data.pairs import Views, collect
 from posebook.data.plausible import DOUBTS
 from posebook.data.records import ViewSequence
 from posebook.data.virtual import triangulated
+from posebook.footage.lifter import LIFTERS, in_space
+from posebook.footage.lifter import NETWORK as BEGIN
 from posebook.geometry.skeleton import PCK3D_JOINTS
-from posebook.lifting.network import LiftingNetwork, global_pose
+from posebook.lifting.network import LiftingNetwork
 from posebook.lifting.prepare import build, inputs, prepare_takes
 from posebook.lifting.rows import PROFILES, VARIANTS, Variant
 from posebook.lifting.student import Student
 from posebook.lifting.train import train
-from posebook.trained.networks import ROWS, load
+from posebook.trained.networks import load
 from posebook.training.draws import seed_everything
 
 TRAINED = 0.75  # of the frames, from the start
 SURE = 0.3  # detections below are not measured against
 ROW = "trans-reproj"  # whose network and loss it is
-BEGIN = "consensus-augmented-flip-points"  # confidences mean another thing to each detector
 # Some seconds of one person are little: samples are made new at every step, without labels.
 AUGMENTED = replace(VARIANTS["trans-reproj-augmented-flip"], longer=False)
-LIFTERS = tuple(name for name, (_, chapter) in ROWS.items() if chapter == "lifting")
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,7 @@ def begin(weights: str = "") -> tuple[LiftingNetwork | Student, Variant]:
     if weights in LIFTERS:
         (model,), _ = load(weights)
         variant = replace(AUGMENTED, student=VARIANTS[weights].student)
-        return deepcopy(model).requires_grad_(True), variant
+        return model.requires_grad_(True), variant
     variant = replace(AUGMENTED, student=None)
     model = build(PROFILES["laptop"], VARIANTS[ROW])
     if weights:
@@ -114,9 +115,6 @@ def begin(weights: str = "") -> tuple[LiftingNetwork | Student, Variant]:
 
 
 def _fill(model: LiftingNetwork, path: Path) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load as tensors_of
-
     if not path.is_file():
         raise ValueError(f"no weights {str(path)!r}: neither a file nor one of "
                          f"{', '.join(LIFTERS)}; give one of them")  # fmt: skip
@@ -143,8 +141,7 @@ def lifted(model: LiftingNetwork | Student, take: ViewSequence) -> np.ndarray:
         for v, camera in enumerate(take.cameras):
             view = torch.full_like(instant, v)
             x = inputs(views, instant, view, model.frames, model.confidences)
-            _, r = model(x)
-            world = camera.to_world(global_pose(model.lift(x), r).double().numpy())
+            world = camera.to_world(in_space(model, x).double().numpy())
             found.append(np.where(take.confidence[:, v].any(-1)[:, None, None], world, np.nan))
     return np.stack(found, axis=1)
 

@@ -6,14 +6,14 @@ the report lists them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from posebook.footage import detector, export
 from posebook.footage.calibration import read_calibration
-from posebook.footage.detections import View, read_detections
+from posebook.footage.detections import View, read_detections, spread
 from posebook.footage.film import Footage, open_footage, refuse_size, write_film
 from posebook.footage.lifter import NETWORK, SMOOTH, jitter, level_camera, lift, smoothed
 from posebook.footage.temporal import FORMS, limbs
@@ -73,8 +73,9 @@ def lift_video(
     notes: list[str] = []
 
     def note(text: str) -> None:
-        notes.append(text)
-        say(text)
+        if text not in notes:  # a film is read more than once
+            notes.append(text)
+            say(text)
 
     footage = open_footage(video, wishes.fps)
     _check(wishes)
@@ -163,7 +164,7 @@ def _detected(footage: Footage, wishes: Wishes, note: Callable[[str], None]) -> 
     if not found:
         raise ValueError(f"{wishes.boxes}: no boxes for {footage.path}")
     joints, confidence = (np.stack(part) for part in zip(*found))
-    note("joints by MediaPipe 0.10.14" + (", one person" if boxes is None else ""))
+    note(f"joints by {detector.NAME}" + (", one person" if boxes is None else ""))
     return View(footage.path.stem, joints, confidence, "mediapipe33")
 
 
@@ -200,11 +201,7 @@ def _to_video(view: View, footage: Footage, path: Path, note: Callable[[str], No
         start = 0
     if len(view) < T:
         note(f"{path}: {len(view)} of the video's {T} frames have detections, from {start} on")
-    rest = ((start, T - start - len(view)), (0, 0), (0, 0))
-    return replace(
-        view, joints=np.pad(view.joints, (*rest, (0, 0)), constant_values=np.nan),
-        confidence=np.pad(view.confidence, rest), start=0,
-    )  # fmt: skip
+    return spread(view, start, T)
 
 
 def _refuse_outside(view: View, footage: Footage) -> None:

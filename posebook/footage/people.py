@@ -62,7 +62,7 @@ def find_people(cameras: tuple[Camera, ...], views: list[View]) -> list[Person]:
 
 
 def surest(views: list[View]) -> Person:
-    """In each picture whoever is detected best: the one person, where poses are not yet known."""
+    """In each picture whoever is detected best: the person, where poses are unknown or wrong."""
     places = np.stack([view.confidence.sum(-1).argmax(1) for view in views], axis=1)
     there = np.stack([view.people.any(1) for view in views], axis=1)
     return Person(np.where(there, places, -1), np.full((len(views[0]), 3), np.nan))

@@ -86,7 +86,7 @@ def run_rig(
     for doubt, gross, text in health.findings:
         if gross and doubt not in wishes.trust:
             raise ValueError(f"{text}. If that is right, give --trust {doubt}")
-    learned = learn(take, wishes.steps, wishes.weights.replace("none", ""), say=say)
+    learned = learn(take, wishes.steps, "" if wishes.weights == "none" else wishes.weights, say=say)
     bodies = write(take, learned, out, say, report)
     say(f"written to {out}")
     return take, bodies, learned
@@ -108,11 +108,12 @@ def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[s
                          f"there is no person {wishes.person}; check calibration, joints and "
                          "synchronisation")  # fmt: skip
     person = people[wishes.person - 1]
-    apart = unconfirmed(person, views)
-    if apart:
-        person = surest(views)  # one in each picture: who else; health says what is wrong
-        people = [person]
-    notes += left_out(person, people, views)
+    if apart := unconfirmed(person, views):
+        person = surest(views)
+        notes.append("no picture shows more than one person, so whoever is surest in each is "
+                     "taken, although the cameras do not confirm it")  # fmt: skip
+    else:
+        notes += left_out(person, people, views)
     take = take_of(person, cameras, views, fps, str(folder))
     empty = int((~take.confidence.any((1, 2))).sum())
     notes.append(f"person {wishes.person}: {person.frames} of {len(take)} frames; {empty} are "

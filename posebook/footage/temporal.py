@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from posebook.footage.film import Footage
+from posebook.footage.lifter import shaking
 from posebook.geometry.skeleton import H36M, joint_set
 from posebook.trained.networks import load
 from posebook.video.inference import poses
@@ -62,10 +63,5 @@ def _compared(detector: np.ndarray, network: np.ndarray, boxes: list, form: str)
     size = np.median([max(box[2:] - box[:2]) for box in boxes if box is not None])
     return (f"arms and legs by {NETWORK} ({form}), which has seen rendered people alone: a median "
             f"{off:.0f} px, {off / size:.0%} of the person's box, from the detector's; jitter "
-            f"{_jitter(network):.1f} px a frame squared, the detector's {_jitter(detector):.1f}"
+            f"{shaking(network):.1f} px a frame squared, the detector's {shaking(detector):.1f}"
             )  # fmt: skip
-
-
-def _jitter(joints: np.ndarray) -> float:
-    second = np.linalg.norm(np.diff(joints, 2, axis=0), axis=-1)
-    return float(np.nanmean(second)) if np.isfinite(second).any() else float("nan")

@@ -57,7 +57,7 @@ def look(film: Footage, camera: Camera, out: Path) -> View:
     path = out / f"{camera.name}.npz"
     with whole(path) as file:
         np.savez(file, joints_2d=joints, confidence=confidence, joint_set="mediapipe33")
-    notes = [f"joints by MediaPipe 0.10.14, one person, kept as {path}"]
+    notes = [f"joints by {detector.NAME}, one person, kept as {path}"]
     if film.turned:
         notes.append(f"frames are turned by {film.turned} degrees, as the video's header says")
     if film.resolution != camera.resolution:

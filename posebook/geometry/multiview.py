@@ -143,14 +143,14 @@ def estimate_relative_pose(
 
 
 def epipolar_distance(E: np.ndarray, rays1: np.ndarray, rays2: np.ndarray) -> np.ndarray:
-    """Signed distance (N,) of ray pairs (N, 2) from agreement with x2^T E x1 = 0.
+    """Signed distance (..., N) of ray pairs (..., N, 2) from agreement with x2^T E x1 = 0.
 
     First order (Sampson; Hartley and Zisserman, section 11.4.3), in rays.
     """
-    x1, x2 = (np.column_stack([rays, np.ones(len(rays))]) for rays in (rays1, rays2))
-    line2, line1 = x1 @ E.T, x2 @ E
-    slope = np.sqrt((line1[:, :2] ** 2).sum(1) + (line2[:, :2] ** 2).sum(1))
-    return (x2 * line2).sum(1) / np.maximum(slope, np.finfo(float).tiny)
+    x1, x2 = (np.concatenate([rays, np.ones_like(rays[..., :1])], -1) for rays in (rays1, rays2))
+    line2, line1 = x1 @ E.swapaxes(-1, -2), x2 @ E
+    slope = np.sqrt((line1[..., :2] ** 2).sum(-1) + (line2[..., :2] ** 2).sum(-1))
+    return (x2 * line2).sum(-1) / np.maximum(slope, np.finfo(slope.dtype).tiny)
 
 
 def nearest_essential(E: np.ndarray) -> np.ndarray:

@@ -86,6 +86,7 @@ class Variant:
             "label_weights": (self.loss == "triangulated", "loss='triangulated'"),
             "compare_in": (self.labelled, "a loss with 3D labels"),
             "teacher": (self.reads_poses, "loss='consensus' and by changes"),
+            "changes": (self.backbone == "linear", "a network of single poses"),
             "backbone": (self.student is None, "the thesis' network, not by a student"),
         }
         refuse_idle(self, readers)

@@ -1,7 +1,7 @@
 """What a row of chapter 2 starts from: clips, the frozen base network and its features."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posebook.data.done import check_done
@@ -30,7 +30,7 @@ class Setting:
     test: Frames
     train_features: Features | None
     test_features: Features
-    done: Mapping[str, object] = field(default_factory=dict)
+    done: Mapping[str, object]
 
 
 def clips(

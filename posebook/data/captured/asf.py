@@ -38,13 +38,11 @@ def read_amc(path: str | Path) -> Capture:
     path = Path(path)
     bones, children, order = _skeleton(skeleton_of(path))
     frames = _frames(path)
-    names, points = ["root"], np.zeros((len(frames), len(bones), 3))
     values = _values(path, frames, "root", len(order))
     moves = [order.index(f"T{axis}") for axis in "XYZ"]
     turns = [n for n, channel in enumerate(order) if channel[0] == "R"]
-    points[:, 0] = values[:, moves]
     axes = "".join(order[n][1].lower() for n in turns)  # small letters: fixed axes
-    placed = {"root": (points[:, 0], Rotation.from_euler(axes, values[:, turns], degrees=True))}
+    placed = {"root": (values[:, moves], Rotation.from_euler(axes, values[:, turns], degrees=True))}
     for parent, child in children:
         if parent not in placed or child not in bones:
             raise ValueError(f"{path}: its skeleton hangs {child} on {parent}, which it lacks")
@@ -57,9 +55,8 @@ def read_amc(path: str | Path) -> Capture:
         turn = turn * bone["axes"] * Rotation.from_euler("xyz", own, degrees=True)
         turn = turn * bone["axes"].inv()
         placed[child] = (at + turn.apply(bone["along"]), turn)
-        points[:, len(names)] = placed[child][0]
-        names.append(child)
-    return Capture(path, tuple(names), points[:, : len(names)], FPS)
+    points = np.stack([at for at, _ in placed.values()], axis=1)
+    return Capture(path, tuple(placed), points, FPS)
 
 
 def _skeleton(path: Path) -> tuple[dict[str, dict], list[tuple[str, str]], list[str]]:

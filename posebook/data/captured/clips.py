@@ -15,6 +15,7 @@ from posebook.data.captured.bvh import read_bvh
 from posebook.data.captured.c3d import read_c3d
 from posebook.data.captured.capture import Capture
 from posebook.data.captured.joints import MAPS, Map, find_map, to_h36m
+from posebook.data.pairs import along_time
 from posebook.data.recorded import body
 from posebook.data.recorded.motion import MotionClip
 from posebook.geometry.skeleton import H36M
@@ -92,12 +93,7 @@ def _without_gaps(capture: Capture, joints: np.ndarray) -> np.ndarray:
             f"{H36M.names[worst]} is known in {100 * known[:, worst].mean():.0f} % of the frames; "
             f"fill its gaps in the software that recorded it, or leave the take out"
         )
-    joints, time = joints.copy(), np.arange(len(joints))
-    for j in np.flatnonzero(~known.all(0)):
-        there = known[:, j]
-        for axis in range(3):
-            joints[:, j, axis] = np.interp(time, time[there], joints[there, j, axis])
-    return joints
+    return along_time(joints, known)
 
 
 def _size(joints: np.ndarray) -> float:
