@@ -267,8 +267,7 @@ def _write(
     person: Lifted, camera: Camera, footage: Footage, out: Path, note: Callable[[str], None]
 ) -> None:
     stem = out / f"person{person.number}"
-    _, said = export.write_all(stem, camera.to_world(person.bodies), footage.fps)
-    for text in said:
+    for text in export.write_all(stem, camera.to_world(person.bodies), footage.fps):
         note(text)
     if len(person.missing):
         note(f"{stem.name}.bvh: {runs(person.missing)} are filled along time, for BVH has no gaps")

@@ -196,7 +196,7 @@ def write(
     bodies = {"lifted": merged(take, learned.world), "triangulated": reference(take)}
     said = [WRITTEN]
     for name, world in bodies.items():
-        said += export.write_all(out / name, world, take.fps)[1]
+        said += export.write_all(out / name, world, take.fps)
     for note in said:
         say(note)
     with whole(out / "report.txt") as file:
