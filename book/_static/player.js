@@ -41,10 +41,8 @@
 
     function draw() {
       const ratio = devicePixelRatio || 1, wide = canvas.clientWidth, high = canvas.clientHeight;
-      if (canvas.width !== Math.round(wide * ratio)) {
-        canvas.width = wide * ratio;
-        canvas.height = high * ratio;
-      }
+      const size = [Math.round(wide * ratio), Math.round(high * ratio)];
+      if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
       paint.setTransform(ratio, 0, 0, ratio, 0, 0);
       paint.clearRect(0, 0, wide, high);
       const panel = wide / shown.length, scale = Math.min(panel, high - 24) / data.size;
@@ -131,7 +129,7 @@
       else return;
       event.preventDefault();
     };
-    addEventListener("resize", draw);
+    new ResizeObserver(draw).observe(canvas); // also when a font or a sidebar moves it
     new MutationObserver(draw).observe(
       document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
     draw();
