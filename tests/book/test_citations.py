@@ -46,10 +46,24 @@ def test_all_112_works_of_the_thesis_are_there(works):
 
 
 def test_no_identifier_stands_at_two_works_and_each_is_one(works):
-    found = [w.fields[f] for w in works.values() for f in ("doi", "eprint") if f in w.fields]
-    assert len(found) == len(set(found))
-    for name in found:
-        assert re.fullmatch(r"10\.\d{4,}/\S+|\d{4}\.\d{4,5}", name), name
+    found = [w.fields[f].lower() for w in works.values() for f in ("doi", "eprint", "url")
+             if f in w.fields]  # fmt: skip
+    assert len(found) == len(set(found)), "a DOI does not tell capitals from small letters"
+    forms = {
+        "doi": r"10\.\d{4,}/[^\s{}\\]+[^\s{}\\.,;]", "eprint": r"\d{4}\.\d{4,5}",
+        "url": r"https://\S+",
+    }  # fmt: skip
+    for name, form in forms.items():
+        for work in works.values():
+            assert re.fullmatch(f"({form})?", work.fields.get(name, "")), work.key
+
+
+def test_a_preprints_doi_is_that_of_its_number_and_a_paper_has_its_publishers(works):
+    ours = "10.48550/arXiv."
+    of_arxiv = {k for k, w in works.items() if w.fields.get("doi", "").startswith(ours)}
+    assert of_arxiv == {k for k, w in works.items() if w.fields.get("journal") == "arXiv preprint"}
+    for key in of_arxiv:
+        assert works[key].fields["doi"] == ours + works[key].fields["eprint"]
 
 
 def test_no_two_works_have_one_label(works):
