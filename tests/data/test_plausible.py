@@ -207,6 +207,11 @@ def test_a_camera_that_sees_nobody_is_named(takes, of_four):
         collect(made)
 
 
+def test_a_take_in_which_nobody_is_seen_blames_no_camera(takes):
+    nobody = replace(takes[0], confidence=0 * takes[0].confidence)
+    assert list(findings([nobody, *takes[1:]])) == []
+
+
 def test_one_wrong_take_among_right_ones_is_named(takes):
     made = list(takes)
     made[7] = in_order(takes[7], [1, 0, 2, 3])
