@@ -78,7 +78,8 @@ class Views:
 
     def arrays(self) -> dict[str, Tensor]:
         """Everything that training reads of them, by name."""
-        named = {name: getattr(self, name) for name in ("X", "w", "Y", "R", "t", "rig", "first")}
+        names = ("X", "w", "Y", "R", "t", "up", "rig", "first")
+        named = {name: getattr(self, name) for name in names}
         return {name: value for name, value in named.items() if value is not None}
 
 

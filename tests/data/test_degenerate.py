@@ -104,6 +104,15 @@ def test_rays_that_do_not_tell_where_a_joint_is_are_marked():
     assert collapsed(rays, world, R, center, ~used).all()  # nobody saw it
 
 
+@pytest.mark.parametrize(("aside", "none"), [(3.6, False), (4.8, True)])
+def test_a_point_far_beside_the_ray_of_a_camera_is_none(aside, none):
+    """4 m before both cameras; `a` saw it straight ahead, where it lies 0.9 or 1.2 rays aside."""
+    [a, b] = RIGS["stereo"]
+    rays = np.array([[0.0, 0.0], [(aside - 0.5) / 4, 0.0]])
+    rig = np.stack([a.R, b.R]), np.stack([a.center, b.center])
+    assert collapsed(rays, np.array([aside, 0.0, 1.0]), *rig, np.ones(2, bool)) == none
+
+
 # ---------------------------------------------------------------- any rig, drawn
 
 

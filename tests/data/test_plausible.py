@@ -5,6 +5,7 @@ import re
 import time
 import warnings
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from posebook.data.pairs import collect
 from posebook.data.plausible import findings
 from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.data.sampled import Sample
 from posebook.data.virtual import add_virtual_views
 
 COCO = [9, 10, 10, 10, 10, 11, 14, 12, 15, 13, 16, 4, 1, 5, 2, 6, 3]  # in h36m17's places
@@ -77,6 +79,11 @@ GROSS = {
         "extrinsics are inverted",
     ),
     "T as centre": (with_cameras(lambda c: replace(c, center=c.T)), "T was given as the centre"),
+    "inches": (with_cameras(lambda c: replace(c, center=39.37 * c.center)), "in inches"),
+    "OpenGL": (
+        with_cameras(lambda c: replace(c, R=np.diag([1.0, -1, -1]) @ c.R)),
+        "100% of the triangulated joints lie behind their cameras",
+    ),
     "wrong sign": (
         with_cameras(lambda c: replace(c, center=-c.center)),
         "100% of the triangulated joints lie behind their cameras",
@@ -107,6 +114,7 @@ GROSS = {
     "shares": (lambda s: replace(s, joints_2d=s.joints_2d / 1000), "people span 0.3"),
 }  # fmt: skip
 CAUSES = {
+    "OpenGL": "camera axes are those of OpenGL",
     "late by 5": r"taken \+5 on",
     "exchanged": "their pictures are exchanged",
     "half resolution": "pictures have 1/2 of the calibrated resolution",
@@ -118,6 +126,18 @@ DOUBTFUL = {
     "z down": (in_world(np.diag([1.0, -1, -1])), "up", "", "stand along -z"),
     "y up": (
         in_world(np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])), "up", "", r"stand along \+y",
+    ),
+    "feet": (
+        with_cameras(lambda c: replace(c, center=3.28 * c.center)), "size", "",
+        "people measure 5.* in feet",
+    ),
+    "near": (
+        with_cameras(lambda c: replace(c, center=0.2 * c.center)), "near", "",
+        "% of its joints are nearer than 1 m",
+    ),
+    "resolution of a crop": (
+        with_cameras(lambda c: replace(c, resolution=(400, 400))), "picture",
+        "camera 0 ('54138969'): ", "of its joints lie outside the 400 x 400 picture",
     ),
     "moved": (
         lambda s: with_cameras(
@@ -187,6 +207,11 @@ def test_a_camera_that_sees_nobody_is_named(takes, of_four):
         collect(made)
 
 
+def test_a_take_in_which_nobody_is_seen_blames_no_camera(takes):
+    nobody = replace(takes[0], confidence=0 * takes[0].confidence)
+    assert list(findings([nobody, *takes[1:]])) == []
+
+
 def test_one_wrong_take_among_right_ones_is_named(takes):
     made = list(takes)
     made[7] = in_order(takes[7], [1, 0, 2, 3])
@@ -215,6 +240,30 @@ def test_truth_in_another_unit_is_named():
     wrong = [replace(s, joints_3d=1000 * s.joints_3d) for s in train]
     with pytest.raises(ValueError, match="joints_3d lie .* seem to be in millimetres"):
         collect(wrong)
+
+
+def test_truth_that_lies_beside_is_warned_of():
+    """By half a metre, a good quarter of a person."""
+    train, _ = make_views(ViewsSize(1, 12, 1))
+    beside = [replace(s, joints_3d=s.joints_3d + [0, 0, 0.5]) for s in train]
+    with pytest.warns(UserWarning, match=r"joints_3d lie \d+ px from joints_2d when projected\. "):
+        collect(beside)
+
+
+@pytest.mark.parametrize("name", ["1/3", "2/3", "3/2", "2"])
+def test_the_scale_of_a_view_is_named(takes, name):
+    wrong = changed(takes, with_view(lambda p, w, h: p * float(Fraction(name))))
+    [found] = [f for f in findings(wrong) if f.doubt == "residual"]
+    assert ONE in found.text and f"pictures have {name} of the calibrated" in found.text
+
+
+def test_the_size_of_a_person_of_few_joints_is_not_known(takes):
+    take = replace(takes[0], confidence=np.ones_like(takes[0].confidence))
+    few = [Sample.of([replace(take, confidence=take.confidence * (np.arange(17) < n))], 4)
+           for n in (5, 6)]  # fmt: skip
+    assert np.isnan(few[0].extent).all()
+    by_hand = np.linalg.norm(np.ptp(take.joints_2d[few[1].frame, :, :6], axis=2), axis=-1)
+    np.testing.assert_allclose(few[1].extent, by_hand, rtol=1e-5)
 
 
 def test_the_order_is_measured_in_space_where_it_is_known():

@@ -130,6 +130,12 @@ def test_a_missing_joint_may_be_nan_and_has_no_pixel():
     assert missing[2, 5] and missing.sum() == 1 and (take.pixels(1)[~missing] == 500).all()
 
 
+def test_a_joint_that_is_found_is_never_nan_however_unsure():
+    changes = spoiled("joints_2d", (2, 1, 5), np.nan) | spoiled("confidence", (2, 1, 5), 0.01)
+    with pytest.raises(ValueError, match="joints_2d is not finite at index"):
+        ViewSequence(**fields(**changes))
+
+
 def test_missing_joints_need_no_ray_of_a_lens_that_ends_before_the_corner():
     """Pixel (0, 0) stands for a missing joint; this lens model ends 562 px off the middle."""
     like = camera("a")
@@ -253,6 +259,13 @@ def test_boxes_of_width_and_height_are_told_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         clip(joints=joints, box=np.tile([14, 10, 29, 22], (T, 1)))
+
+
+def test_boxes_of_a_part_of_the_person_are_told_of():
+    """Joints at x = 5, 6, ... 17; four of the 13 lie in the box."""
+    joints = np.stack([np.arange(5, 18), np.full(13, 5)], axis=-1)
+    with pytest.warns(UserWarning, match="the boxes hold 31% of the annotated joints; a box must"):
+        clip(joints=np.tile(joints, (T, 1, 1)), box=np.tile([4, 2, 8.5, 20], (T, 1)))
 
 
 @pytest.mark.parametrize("fps", ["25", 0, None])

@@ -112,6 +112,13 @@ def test_beyond_its_fold_a_lens_has_no_ray_and_no_pixel():
     )
 
 
+def test_a_ray_behind_the_fold_is_none_where_it_fits_the_picture_too():
+    """Of length 1, it is seen at 1 (1 - 3 + 3): but the lens folds back before 0.4."""
+    lens, ray = Lens((-3.0, 3.0, 0.0)), np.array([[1.0, 0.0]])
+    assert (lens.distort(ray) == ray).all() and lens.reach < 0.4
+    assert np.isnan(lens.undistort(ray)).all()
+
+
 def test_a_fisheye_has_no_ray_at_a_right_angle():
     c = camera(400, fisheye=[0, 0, 0, 0])
     assert c.rays(np.array([960 + 400 * np.pi / 4, 540])) == pytest.approx([1, 0])

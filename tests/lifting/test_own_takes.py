@@ -69,6 +69,9 @@ def moved(take):
 CHANGES = {
     "takes": lambda own: {"views": collect(own[3:])},
     "rig": lambda own: {"views": collect([moved(s) for s in own[:3]], trust="residual")},
+    "confidences": lambda own: {
+        "views": collect([replace(s, confidence=s.confidence**2) for s in own[:3]])
+    },
     "seed": lambda own: {"seed": 5},
     "loss": lambda own: {"row": Variant(loss="reproj")},
     "profile": lambda own: {"size": replace(SIZE, learning_rate=1e-3)},
@@ -89,6 +92,16 @@ def test_the_same_folder_never_gives_the_weights_of_another_training(change, row
     assert not torch.equal(trained(**asked)[0], first)  # without a folder it is another training
     again, same = trained(views, row, folder=tmp_path)
     assert torch.equal(again, first) and same == curve
+
+
+def test_another_vertical_is_another_training_of_samples_that_turn_about_it(known, tmp_path):
+    """As of a calibration whose z pointed down: rays, poses and relative cameras stay."""
+    row, views = VARIANTS["supervised-augmented-flip"], collect(known[:3])
+    first, _ = trained(views, row, folder=tmp_path)
+    other = replace(views, up=views.up.roll(1, -1))
+    assert not torch.equal(trained(other, row)[0], first)
+    with pytest.raises(ValueError, match="belongs to a run with other"):
+        trained(other, row, folder=tmp_path)
 
 
 # ---------------------------------------------------------------- no option without effect

@@ -232,6 +232,7 @@ DAMAGES = {
     "end.mp4": lambda raw: gap(raw, 0.6, (raw.find(b"moov") - 4) / len(raw)),
     "hole.mp4": lambda raw: gap(raw, 0.4, 0.5),
     "cut.webm": lambda raw: raw[: len(raw) * 6 // 10],
+    "end.webm": lambda raw: raw[: len(raw) * 9 // 10],
 }
 CODES = {".avi": "MJPG", ".mp4": "mp4v", ".webm": "VP80"}
 
@@ -263,6 +264,18 @@ def test_a_damaged_video_is_refused_with_both_numbers_of_frames(name, tmp_path):
     said = rf"{name}: {seen} frames could be read and its header announces 50;"
     assert 0 < seen < 50 and re.search(said, str(refusal.value))
     assert sum(1 for _ in read_video(path, partial=True)) == seen
+
+
+def test_frames_that_the_header_does_not_know_are_refused_too(tmp_path):
+    """The number of frames stands 32 bytes behind the head of an AVI's `strh` chunk."""
+    path = moving(tmp_path / "a.avi")
+    raw = bytearray(path.read_bytes())
+    at = raw.find(b"strh") + 8 + 32
+    assert struct.unpack("<I", raw[at : at + 4]) == (50,)
+    raw[at : at + 4] = struct.pack("<I", 40)
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match="50 frames could be read and its header announces 40"):
+        list(read_video(path))
 
 
 @pytest.mark.filterwarnings("error")
