@@ -4,6 +4,7 @@ All of a data set lies on the device once, one row an instant and view. Nothing 
 rays are undistorted at load, relative cameras are a table, and a batch is `index_select`.
 """
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -231,7 +232,15 @@ def fill_missing(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
 
 
 def _camera_frame(sequences, device) -> Tensor | None:
-    if any(s.joints_3d is None for s in sequences):
+    without = [s for s in sequences if s.joints_3d is None]
+    if without:
+        if len(without) < len(sequences):
+            warnings.warn(
+                f"{without[0].source}: {len(without)} of {len(sequences)} takes have no 3D poses "
+                f"({without[0].action} of {without[0].subject} is the first), so those of the "
+                "others are not used; collect the takes apart to learn from them or to measure",
+                stacklevel=3,
+            )
         return None
 
     def points(s: ViewSequence) -> list[np.ndarray]:

@@ -58,7 +58,11 @@ def _prepare(takes: Sequence[ViewSequence], variant: Variant, device) -> Picture
 def check_prepared(pictures: Pictures, variant: Variant) -> None:
     """Raise a ValueError if pictures are not as a row wants them: its options have no effect."""
     check_done(
-        pictures.done, variant, ("views", "noise", "headings", "recentre", "projection"),
+        pictures.done, variant, ("noise", "headings"),
+        "`posebook.factorization.prepare.load` makes embedded takes so, and no others can be",
+    )  # fmt: skip
+    check_done(
+        pictures.done, variant, ("views", "recentre", "projection"),
         "make them with posebook.factorization.prepare.prepare_takes(takes, variant), embedded "
         "ones with `load`",
     )  # fmt: skip

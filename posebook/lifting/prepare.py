@@ -65,7 +65,11 @@ def check_prepared(views: Views, variant: Variant) -> None:
     """Raise a ValueError if views are not as a row wants them: its options would have no effect."""
     labels = ("labels",) if variant.reads_poses else ()  # otherwise nobody reads them
     check_done(
-        views.done, variant, ("views", "cameras", *generated(variant), *labels),
+        views.done, variant, generated(variant),
+        "`posebook.lifting.prepare.load` makes embedded takes so, and no others can be",
+    )  # fmt: skip
+    check_done(
+        views.done, variant, ("views", "cameras", *labels),
         "make them with posebook.lifting.prepare.prepare_takes(takes, variant), embedded ones with "
         "`load`",
     )  # fmt: skip

@@ -91,6 +91,13 @@ def test_rays_are_undistorted(collected):
     assert (projected - collected.X).abs().max() * collected.focal < 0.01
 
 
+def test_takes_of_which_some_have_no_truth_give_none_and_say_so(takes):
+    mixed = [takes[0], replace(takes[1], joints_3d=None), *takes[2:]]
+    said = f"1 of {len(takes)} takes have no 3D poses .*{takes[1].subject} is the first"
+    with pytest.warns(UserWarning, match=said):
+        assert collect(mixed).Y is None
+
+
 def test_records_without_truth_give_pairs_without_truth(takes):
     views = collect([replace(take, joints_3d=None) for take in takes])
     batch = gather(views, *some_pairs(views, 3))
