@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help book pages pdf test results weights notebooks clean executed
+.PHONY: help book pages pdf test weather published results weights notebooks clean executed
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(firstword $(shell command -v python3.11) python3)
@@ -83,8 +83,15 @@ test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built b
 	@echo "== notebooks: every cell still runs, tagged cells still print the same"
 	$(FIXED) pytest -q -n $(JOBS) --dist loadscope --nbval-lax notebooks --nbval-current-env \
 	  --nbval-cell-timeout 120 --nbval-sanitize-with tests/nbval_sanitize.cfg
-	@echo "== the pages that train, once more in another arithmetic"
+	@echo "== the pages that train, once more in another arithmetic; beside them the built book"
+	@$(MAKE) -j$(JOBS) --output-sync=target weather published
+	@echo "All checks passed."
+
+# The two ends of make test, each of one process.
+weather:
 	python tools/weather.py --training --settings compatible --threads 1 --seeds 1 > /dev/null
+
+published:
 	@echo "== the book, as published; $(FAILING) fails on purpose, with a second for a cell"
 	rm -rf _build/test
 	python tools/run_page.py --cell-seconds 1 notebooks/$(FAILING).ipynb \
@@ -92,9 +99,8 @@ test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built b
 	python tools/pages.py collect _build/test/source --logs _build/test/logs
 	$(STRICT) _build/test/source --path-output _build/test
 	@echo "== its pages and links, and in a browser, where there is a Chromium"
-	pytest -q -rs -n $(JOBS) tests/test_book.py tests/test_browser.py \
+	pytest -q -rs tests/test_book.py tests/test_browser.py \
 	  --book _build/test/_build/html --failed $(FAILING)
-	@echo "All checks passed."
 
 notebooks: $(INSTALLED)  ## run the paired notebooks in place, text half first; keep the outputs
 	@python tools/halves.py notebooks
