@@ -74,7 +74,7 @@ def of_factorization(device: str, profile: str = "laptop") -> Training:
 def of_video(device: str, folder: Path, profile: str = "laptop") -> Training:
     """Row `res50-tce-bc`, behind an encoder that has learned for a step. folder: for features."""
     full = video.rows.PROFILES[profile]
-    base = replace(full.base, steps=1, epochs=0, imagenet=False)
+    base = replace(full.base, steps=1, batch=8, epochs=0, imagenet=False)
     size = replace(full, size="smoke", base=base, copies=min(full.copies, 1))
     variant = video.rows.VARIANTS["res50-tce-bc"]
     setting = video.prepare.prepare(size, variant, 0, device=device, folder=folder)
