@@ -16,12 +16,19 @@ hold.
 import argparse
 import os
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from posebook.results.records import PROFILES
 from posebook.storage import refuse_unwritable
 from posebook.training.stopping import Stopped
 
+CARD_OPTIONS = {
+    "bf16": "networks in bfloat16; geometry, losses and the recursion of chapter 2 in float32",
+    "channels-last": "chapter 2: kernels with their channels last in memory",
+    "compile": "networks compiled, and recorded as CUDA graphs",
+    "deterministic": "the same bits every time, at a price",
+}
 PROFILE_HELP = "how large: smoke (seconds), laptop (published), gpu, paper"
 
 
@@ -77,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--device", default="", help="default: the card if there is one, else cpu")
     command.add_argument("--out", type=Path, help="folder for the result; default: book/results")
     add_motion(command)
+    group = command.add_argument_group("training on a card", "with any of them, --out is needed")
+    for name, text in CARD_OPTIONS.items():
+        group.add_argument(f"--{name}", action="store_true", help=text)
 
     command = add("results", _results, "compute the published numbers of tables, figures or rows")
     add_names(command)
@@ -218,17 +228,24 @@ def _run(wanted) -> None:
 
     from posebook import results
     from posebook.experiments.run import run
-    from posebook.training import processes
+    from posebook.training import card, processes
 
     _use_motion(wanted)
     out = wanted.out or results.results_folder()
+    names = [field.name for field in fields(card.Options)]
+    options = card.Options(**{name: getattr(wanted, name) for name in names})
+    if options.on and out.absolute() == results.results_folder():
+        raise ValueError(
+            f"a run with {', '.join(options.on)} is none of the published ones, and its result "
+            "does not go among theirs: give a folder of your own with --out"
+        )
     refuse_unwritable(out, "choose another with --out")
     with processes.joined(wanted.device) as device:
         if device == "cpu":
             torch.set_num_threads(2 if wanted.row.startswith("base-network/") else 1)
         _, record = run(
             wanted.row, wanted.profile, wanted.seed, dataset=wanted.dataset, device=device,
-            keep=True,
+            keep=True, options=options,
         )  # fmt: skip
         if processes.rank() == 0:
             print("written:", results.write_result(out, record))

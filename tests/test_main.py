@@ -60,6 +60,13 @@ def refused(capsys, *arguments):
     return said
 
 
+@pytest.mark.parametrize("where", [(), ("--out", "results")])
+def test_a_run_with_options_is_not_put_among_the_published_ones(where, capsys, never, home):
+    where = [str(home / part) if part == "results" else part for part in where]
+    said = refused(capsys, "run", ROW, "--profile", "smoke", "--bf16", "--compile", *where)
+    assert "a run with bf16, compile is none of the published ones" in said and "--out" in said
+
+
 # ---------------------------------------------------------------- help
 
 

@@ -33,17 +33,29 @@ class Case:
     expected: float = 0.0
 
 
-def seconds(function: Callable[[], object]) -> float:
-    """Seconds of this process; what else the machine does meanwhile is left out."""
-    began = time.process_time()
+def clock(device: str = "cpu") -> float:
+    """Seconds of this process; what else the machine does meanwhile is left out. On a card seconds
+    on the clock, when all is done that was asked of it."""
+    if torch.device(device).type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def seconds(function: Callable[[], object], device: str = "cpu") -> float:
+    """Seconds by `clock` of a call."""
+    began = clock(device)
     function()
-    return time.process_time() - began
+    return clock(device) - began
 
 
-def matrix_rate(size: int = 1024, repeats: int = 5) -> float:
+def matrix_rate(
+    size: int = 1024, repeats: int = 5, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> float:
     """Floating-point operations a second of a product of matrices, the best of some."""
-    a, b, out = (torch.ones(size, size) for _ in range(3))
-    return 2 * size**3 / min(seconds(lambda: torch.mm(a, b, out=out)) for _ in range(repeats))
+    a, b, out = (torch.ones(size, size, device=device, dtype=dtype) for _ in range(3))
+    product = lambda: torch.mm(a, b, out=out)  # noqa: E731
+    return 2 * size**3 / min(seconds(product, device) for _ in range(repeats))
 
 
 def memory_rate(numbers: int = 2**25, repeats: int = 5) -> float:

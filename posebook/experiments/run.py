@@ -13,7 +13,7 @@ from posebook.paths import folder_of, runs_folder
 from posebook.results.outcome import Outcome
 from posebook.results.provenance import code_digest, data_digest, device_name
 from posebook.storage import exclusive
-from posebook.training import processes
+from posebook.training import card, processes
 from posebook.training.stopping import stoppable
 
 _CHAPTERS = {"video": video, "lifting": lifting, "factorization": factorization}
@@ -27,10 +27,13 @@ def run(
     dataset: str = "",
     device: str = "cpu",
     keep: bool = False,
+    options: card.Options = card.PLAIN,
 ) -> tuple[tuple[nn.Module, ...], dict]:
     """Train and measure a row; returns its networks and the record for `write_result`.
 
     Args:
+        options: of the training, all off for a number that is published. The base network and the
+            dictionary that a row starts from are trained with them as well.
         keep: checkpoints and networks go to the run's own folder, and a killed run goes on from
             there; a second process in it is refused.
 
@@ -42,7 +45,7 @@ def run(
     found = catalogue.find(row)
     if seed < 0:
         raise ValueError(f"seeds are 0, 1, 2, ..., not {seed}")
-    catalogue.settings(found.chapter, profile, found.variant, dataset)
+    _, variant = catalogue.settings(found.chapter, profile, found.variant, dataset)
     if processes.count() > 1 and found.chapter != "video":
         raise ValueError(
             f"only rows of chapter 2 train in several processes, and {row} is none: leave torchrun "
@@ -51,12 +54,14 @@ def run(
     dataset = dataset or catalogue.CHAPTERS[found.chapter].DATASETS[0]
     catalogue.refuse_absent(found, dataset)
     check_device(device)
-    folder = run_folder(row, profile, seed, dataset) if keep else None
+    video_row, shifts = found.chapter == "video", getattr(variant, "shifts", False)
+    card.check(options, device, pictures=video_row, shifts=shifts)
+    folder = run_folder(row, profile, seed, dataset, options) if keep else None
     held = folder if processes.rank() == 0 else None
-    with exclusive(held), stoppable(), _enough_memory(found, profile):
+    with exclusive(held), stoppable(), _enough_memory(found, profile), card.using(options):
         processes.largest(0)  # the first process holds the folder before any goes on
         outcome = outcome_of(found, profile, seed, dataset, device, folder, keep=keep)
-    return outcome.networks, record_of(found, profile, seed, dataset, device, outcome)
+        return outcome.networks, record_of(found, profile, seed, dataset, device, outcome)
 
 
 @contextmanager
@@ -84,10 +89,12 @@ def check_device(device: str) -> None:
         ) from error
 
 
-def run_folder(row: str, profile: str, seed: int, dataset: str) -> Path:
-    """Where a run's files lie; those of other code lie beside it and are no obstacle."""
-    code = code_digest()[7:15]
-    return folder_of(dataset, runs_folder()) / profile / f"{row}--seed{seed}" / code
+def run_folder(
+    row: str, profile: str, seed: int, dataset: str, options: card.Options = card.PLAIN
+) -> Path:
+    """Where a run's files lie; those of other code or options lie beside it and are no obstacle."""
+    mine = "-".join([code_digest()[7:15], *options.on])
+    return folder_of(dataset, runs_folder()) / profile / f"{row}--seed{seed}" / mine
 
 
 def outcome_of(
@@ -127,7 +134,7 @@ def record_of(
         "metrics": outcome.metrics,
         "per_action": outcome.per_action,
         "curves": outcome.curves,
-        "parameters": outcome.parameters,
+        "parameters": {**outcome.parameters, **card.signed()},
         "data_digest": data_digest(outcome.data),
         "device": device_name(device),
         "steps": outcome.steps,

@@ -24,6 +24,7 @@ from posebook.factorization.pictures import Pictures, body_size
 from posebook.factorization.rows import Profile, Variant
 from posebook.results.provenance import code_digest, data_digest, device_name
 from posebook.storage import key_of, made_once
+from posebook.training import card
 from posebook.training.checkpoint import Curves, remove
 from posebook.training.draws import EpochOrder, draw, seed_everything
 from posebook.training.loop import Checkpoint, Schedule, fit
@@ -66,9 +67,10 @@ def learn_dictionary(
     schedule = Schedule(
         profile.dictionary_steps, profile.dictionary_rate, profile.dictionary_schedule, 1.0
     )
-    curves = fit(
-        model, loss, schedule, points=100, description="dictionary", checkpoint=checkpoint
-    )
+    with card.applied(model):  # all of it is exact: a dictionary is made once for many rows
+        curves = fit(
+            model, loss, schedule, points=100, description="dictionary", checkpoint=checkpoint
+        )
     remember_typical_code(model, X[:: max(1, len(X) // 20000)])
     return curves
 
@@ -183,7 +185,7 @@ def shared_dictionary(
         sizes=model.dictionary.sizes, batch=profile.dictionary_batch,
         steps=profile.dictionary_steps, rate=profile.dictionary_rate,
         schedule=profile.dictionary_schedule, device=device_name(pictures.device),
-        code=code_digest(),
+        code=code_digest(), **card.signed(),
     )  # fmt: skip
     path = cache / f"{name}.pt"
     with made_once(path) as missing:  # another row that needs it waits for it

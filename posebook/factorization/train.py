@@ -19,6 +19,7 @@ from posebook.factorization.prepare import check_prepared
 from posebook.factorization.rows import Profile, Variant
 from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of
+from posebook.training import card
 from posebook.training.adversary import Adversary
 from posebook.training.checkpoint import Clock, Curves
 from posebook.training.draws import EpochOrder, draw, send
@@ -114,12 +115,17 @@ def train(
     kept = folder and Checkpoint(
         folder / "training.pt", signature(whole, teacher, pictures, profile, variant, seed)
     )
-    return fit(
-        whole, loss, Schedule(profile.steps, profile.learning_rate, profile.schedule, 1.0),
-        pretrained_parameters=list(model.dictionary.parameters()) if variant.pretrained else (),
-        before_step=adversary and criticise, extra_state=adversary and adversary.state,
-        evaluate=validate, evaluations=profile.evaluations, checkpoint=kept, clock=clock,
-    )  # fmt: skip
+    networks = [model.backbone, model.shape_head, model.view_head]
+    networks += [canonicalizer.network] if canonicalizer else []
+    # Its bodies are compared with each other to the millimetre.
+    exact = [model.dictionary] if model.dictionary else []
+    with card.applied(whole, networks, exact):
+        return fit(
+            whole, loss, Schedule(profile.steps, profile.learning_rate, profile.schedule, 1.0),
+            pretrained_parameters=list(model.dictionary.parameters()) if variant.pretrained else (),
+            before_step=adversary and criticise, extra_state=adversary and adversary.state,
+            evaluate=validate, evaluations=profile.evaluations, checkpoint=kept, clock=clock,
+        )  # fmt: skip
 
 
 def signature(
@@ -134,7 +140,7 @@ def signature(
     return key_of(
         data=data_digest(pictures.arrays()), variant=asdict(variant), profile=asdict(profile),
         seed=seed, start=data_digest(model.state_dict()),
-        teacher=teacher and data_digest(teacher.state_dict()), code=code_digest(),
+        teacher=teacher and data_digest(teacher.state_dict()), code=code_digest(), **card.signed(),
     )  # fmt: skip
 
 

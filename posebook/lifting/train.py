@@ -19,6 +19,7 @@ from posebook.lifting.student import Student
 from posebook.metrics import pose3d as metrics
 from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of
+from posebook.training import card
 from posebook.training.adversary import Adversary
 from posebook.training.checkpoint import Clock, Curves
 from posebook.training.draws import EpochOrder, draw, send
@@ -141,19 +142,20 @@ def train(
 
     clock, rate = clock or Clock(), profile.learning_rate
     curves: Curves = {}
-    if variant.pretrained:
-        schedule = Schedule(profile.pretraining_steps, rate, "constant", variant.max_norm)
-        stage = fit(
-            model, pretraining_loss, schedule, description="pre-training", evaluate=validate,
-            points=20, checkpoint=kept("pretraining"), clock=clock,
+    with card.applied(model, networks=[*model.children()]):
+        if variant.pretrained:
+            schedule = Schedule(profile.pretraining_steps, rate, "constant", variant.max_norm)
+            stage = fit(
+                model, pretraining_loss, schedule, description="pre-training", evaluate=validate,
+                points=20, checkpoint=kept("pretraining"), clock=clock,
+            )  # fmt: skip
+            curves |= {f"pretraining_{name}": points for name, points in stage.items()}
+        schedule = Schedule(steps_of(profile, variant), rate, profile.schedule, variant.max_norm)
+        curves |= fit(
+            model, loss, schedule, before_step=adversary and criticise,
+            extra_state=adversary and adversary.state, evaluate=validate,
+            evaluations=profile.evaluations, checkpoint=kept("training"), clock=clock,
         )  # fmt: skip
-        curves |= {f"pretraining_{name}": points for name, points in stage.items()}
-    schedule = Schedule(steps_of(profile, variant), rate, profile.schedule, variant.max_norm)
-    curves |= fit(
-        model, loss, schedule, before_step=adversary and criticise,
-        extra_state=adversary and adversary.state, evaluate=validate,
-        evaluations=profile.evaluations, checkpoint=kept("training"), clock=clock,
-    )  # fmt: skip
     return curves
 
 
@@ -167,7 +169,7 @@ def signature(
     """
     return key_of(
         data=data_digest(views.arrays()), variant=asdict(variant), profile=asdict(profile),
-        seed=seed, start=data_digest(model.state_dict()), code=code_digest(),
+        seed=seed, start=data_digest(model.state_dict()), code=code_digest(), **card.signed(),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from posebook.metrics import pose2d as pck
 from posebook.paths import cache_folder
 from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of, made_once, whole
-from posebook.training import trace
+from posebook.training import card, trace
 from posebook.training.checkpoint import Clock, Curves, remove
 from posebook.training.draws import EpochOrder, draw, seed_everything, send
 from posebook.training.loop import Checkpoint, Schedule, fit
@@ -75,11 +75,12 @@ def train_base(
     def validate() -> dict[str, float]:
         return accuracy(model, test, watched, settings.crop, loss)
 
-    return fit(
-        model, step_loss, Schedule(settings.steps, settings.learning_rate, settings.schedule),
-        evaluate=validate, evaluations=evaluations, points=100, checkpoint=checkpoint, clock=clock,
-        description="base network",
-    )  # fmt: skip
+    with card.applied(model, networks=[model]):
+        return fit(
+            model, step_loss, Schedule(settings.steps, settings.learning_rate, settings.schedule),
+            evaluate=validate, evaluations=evaluations, points=100, checkpoint=checkpoint,
+            clock=clock, description="base network",
+        )  # fmt: skip
 
 
 def accuracy(
@@ -127,6 +128,7 @@ def base_network(
         settings=asdict(settings), data=fingerprint(train), watched=fingerprint(test), loss=loss,
         seed=seed,
         start=start and data_digest(start), code=code_digest(MODULES), device=device,
+        **card.signed(),
     )  # fmt: skip
     folder = (folder or cache_folder()) / "base" / key
     seed_everything(seed)

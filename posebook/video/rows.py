@@ -75,6 +75,11 @@ class Variant:
         """Whether other frames than the target have a say."""
         return self.flow or (self.front not in ("none", "pyramid") and self.N > 0)
 
+    @property
+    def shifts(self) -> bool:
+        """Whether maps are moved along predicted offsets."""
+        return self.trained and self.temporal and not self.flow and self.offsets != "none"
+
 
 _BC = Variant()
 # With the pyramid's + X, which equation 2.11 leaves out; `ms-literal` is to the letter.

@@ -23,13 +23,32 @@ def deform(H: Tensor, offset: Tensor) -> Tensor:
     Args:
         offset: (B, 2, h, w) in cells, x before y. Outside the map everything is 0, as in the sum of
             equation 2.5, which only has cells of the map in it.
+
+    Where torch is told to be deterministic, cells are gathered: a card adds up the gradient of
+    `grid_sample` in any order.
     """
     h, w = H.shape[-2:]
     x = torch.arange(w, device=H.device, dtype=H.dtype) + offset[:, 0]
     y = torch.arange(h, device=H.device, dtype=H.dtype)[:, None] + offset[:, 1]
+    if torch.are_deterministic_algorithms_enabled():
+        return _gathered(H, x, y)
     # grid_sample measures in half widths from the middle, borders at -1 and 1.
     grid = torch.stack([(2 * x + 1) / w - 1, (2 * y + 1) / h - 1], dim=-1)
     return F.grid_sample(H, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def _gathered(H: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Values of H (B, C, h, w) at cells x and y (B, h, w), from the four cells round each."""
+    h, w = H.shape[-2:]
+    left, top = x.floor(), y.floor()
+    out = torch.zeros_like(H)
+    for at_x, weight_x in ((left, 1 - (x - left)), (left + 1, x - left)):
+        for at_y, weight_y in ((top, 1 - (y - top)), (top + 1, y - top)):
+            inside = (at_x >= 0) & (at_x < w) & (at_y >= 0) & (at_y < h)
+            at = (at_y.clamp(0, h - 1) * w + at_x.clamp(0, w - 1)).nan_to_num().long()
+            cells = H.flatten(2).gather(2, at.flatten(1)[:, None].expand(-1, H.shape[1], -1))
+            out = out + cells.view_as(H) * (weight_x * weight_y * inside)[:, None]
+    return out
 
 
 class TCE(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of
-from posebook.training import processes
+from posebook.training import card, processes
 from posebook.training.checkpoint import Clock, Curves
 from posebook.training.draws import EpochOrder, draw, send
 from posebook.training.loop import Checkpoint, Schedule, fit
@@ -133,11 +133,16 @@ def train(
         folder / "training.pt", signature(model, setting, profile, variant, seed)
     )
     network = processes.parallel(model)
-    return fit(
-        model, loss, schedule,
-        evaluate=validate, evaluations=profile.evaluations, points=100, checkpoint=kept,
-        clock=clock, description="clips",
-    )  # fmt: skip
+    networks, exact = (
+        [part for part in parts if part is not None]
+        for parts in ((model.front, model.added, model.decoder), (model.tce, model.tce_after))
+    )
+    with card.applied(model, networks, exact):
+        return fit(
+            model, loss, schedule,
+            evaluate=validate, evaluations=profile.evaluations, points=100, checkpoint=kept,
+            clock=clock, description="clips",
+        )  # fmt: skip
 
 
 def check_processes(profile: Profile, variant: Variant) -> None:
@@ -169,4 +174,5 @@ def signature(
         data=fingerprint(setting.train), encoder=data_digest(setting.base.encoder.state_dict()),
         features=learned and learned.key, start=data_digest(model.state_dict()),
         variant=asdict(variant), profile=asdict(profile), seed=seed, code=code_digest(),
+        **card.signed(),
     )  # fmt: skip

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from posebook.__main__ import main
-from posebook.bench import references
+from posebook.bench import card, references
 from posebook.bench.cases import SIZES, data_cases, made_views
 from posebook.bench.measure import Case, run, table
 from posebook.metrics import pose3d
+from posebook.training.card import Options, signed
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +81,33 @@ def test_the_bench_runs_and_writes_its_numbers(tmp_path, capsys):
 def test_no_rounds_are_refused(capsys):
     assert main(["bench", "--rounds", "0"]) == 2
     assert "rounds must be at least 1, not 0" in capsys.readouterr().err
+
+
+def test_a_step_is_timed_and_counted_with_its_options():
+    """A training that multiplies once a step, and looks where a training of the package does."""
+    a, seen = torch.ones(10, 10), []
+
+    def begin(steps, looks, look):
+        for step in range(steps):
+            a @ a
+            if (step + 1) % (steps // looks) == 0:
+                seen.append((step + 1, signed()))
+                look()
+
+    training = card.Training("a-row", begin)
+    assert card.operations(training) == 2 * 10**3
+    seen.clear()
+    times = card.seconds_of_a_step(training, Options(bf16=True), "cpu", steps=5, rounds=3)
+    assert seen == [(step, {"card": ["bf16"]}) for step in (5, 10, 15, 20)]
+    assert len(times) == 3 and min(times) >= 0
+
+
+def test_only_options_that_change_something_are_timed():
+    nothing = card.Training("a-row", None)
+    wanted, left_out = card.to_try(nothing, "cpu")
+    assert [options.on for options in wanted] == [[], ["bf16"]]
+    assert [why.split()[0] for why in left_out] == ["--channels-last", "--deterministic"]
+    wanted, left_out = card.to_try(card.Training("a-row", None, True, True), "cpu")
+    alone = ["bf16"], ["channels_last"], ["deterministic"]
+    assert [options.on for options in wanted] == [[], *alone]
+    assert not left_out

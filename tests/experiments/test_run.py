@@ -12,6 +12,7 @@ from posebook.data import sources
 from posebook.data.recorded.views import ViewsSize, make_views
 from posebook.experiments import run as runs
 from posebook.experiments.run import run, run_folder
+from posebook.training.card import Options
 
 ROW, SIZE = "table-3.1/trans-reproj", ViewsSize(1, 12, 1)
 
@@ -161,6 +162,26 @@ def test_what_other_code_left_is_no_obstacle(monkeypatch, folder):
     [found], _ = run(ROW, "smoke", 0, keep=True)
     assert same(found, expected)
     assert (other / "training.pt").read_bytes() == b"of other code", "it lies beside, untouched"
+
+
+def test_a_run_with_options_says_so_and_has_a_folder_of_its_own():
+    [plain], record = run(ROW, "smoke", 0, keep=True)
+    [found], other = run(ROW, "smoke", 0, keep=True, options=Options(bf16=True))
+    assert other["parameters"] == record["parameters"] | {"card": ["bf16"]}
+    assert not same(plain, found)
+    mine = run_folder(ROW, "smoke", 0, "embedded-views", Options(bf16=True))
+    assert (mine / "training.pt").is_file() and mine.name.endswith("-bf16")
+    [again], _ = run(ROW, "smoke", 0, keep=True)
+    assert same(again, plain)
+
+
+@pytest.mark.usefixtures("never")
+def test_an_option_without_effect_is_refused_before_anything_is_trained(folder):
+    with pytest.raises(ValueError, match="--channels-last has no effect on this row"):
+        run(ROW, "smoke", 0, keep=True, options=Options(channels_last=True))
+    with pytest.raises(ValueError, match="--deterministic has no effect on this row"):
+        run("table-2.3/res50", "smoke", 0, keep=True, options=Options(deterministic=True))
+    assert not folder.exists()
 
 
 def test_another_seed_has_other_weights():

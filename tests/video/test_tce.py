@@ -6,6 +6,8 @@ from copy import deepcopy
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.autograd import gradcheck
 from torchvision.ops import deform_conv2d
 
@@ -82,6 +84,53 @@ def test_gradients_of_the_warp(random):
     H = random(1, 2, 3, 4).requires_grad_(True)
     offset = random(1, 2, 3, 4, low=0.1, high=0.4).requires_grad_(True)  # away from the kinks
     assert gradcheck(deform, (H, offset))
+
+
+@pytest.fixture
+def deterministic():
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def moved_and_gradients(H, offset, weights):
+    H, offset = H.clone().requires_grad_(), offset.clone().requires_grad_()
+    moved = deform(H, offset)
+    (moved * weights).sum().backward()
+    return moved, H.grad, offset.grad
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(1, 3), st.integers(1, 3), st.integers(1, 6), st.integers(1, 6),
+    st.floats(0.1, 9.0), st.integers(0, 2**31),
+)  # fmt: skip
+def test_gathered_cells_are_those_of_grid_sample(B, channels, h, w, far, seed):
+    generator = torch.Generator().manual_seed(seed)
+    H, weights = torch.randn(2, B, channels, h, w, generator=generator, dtype=torch.float64)
+    offset = far * torch.randn(B, 2, h, w, generator=generator, dtype=torch.float64)
+    expected = moved_and_gradients(H, offset, weights)
+    torch.use_deterministic_algorithms(True)
+    try:
+        found = moved_and_gradients(H, offset, weights)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-6)
+
+
+def test_gathered_cells_have_a_gradient_where_nothing_is_moved_yet(deterministic):
+    """As offsets are in the first step: of grid_sample, the slope to the right and downwards."""
+    H = torch.arange(12.0).view(1, 1, 3, 4).square()
+    moved, _, slope = moved_and_gradients(H, torch.zeros(1, 2, 3, 4), torch.ones(()))
+    assert torch.equal(moved, H)
+    assert torch.equal(slope[0, 0, :, :-1], (H[..., 1:] - H[..., :-1])[0, 0])
+    assert torch.equal(slope[0, 1, :-1], (H[..., 1:, :] - H[..., :-1, :])[0, 0])
+
+
+def test_offsets_that_are_no_numbers_give_none(deterministic):
+    offset = torch.full((1, 2, 2, 2), torch.nan)
+    assert deform(torch.ones(1, 1, 2, 2), offset).isnan().all()
 
 
 # ---------------------------------------------------------------- one window
