@@ -28,6 +28,8 @@ class Variant:
     max_norm None leaves the gradient as it is.
 
     Attributes:
+        backbone: "linear", or on windows "temporal" (Pavllo et al.) or "consistency" (chapter 2's
+            module).
         loss: "reproj" (3.2), "trans-reproj" (3.7), "supervised", "triangulated" (supervised on
             triangulated detections), or "consensus" (on the teacher's bodies).
         views: "real", or 8 virtual cameras more whose 2D poses are the "virtual" projections of the
@@ -119,6 +121,9 @@ VARIANTS: dict[str, Variant] = {
     # Table 3.2
     "reslinear": Variant(blocks=2),
     "temporal-dilated": Variant(backbone="temporal"),
+    # Chapter 2's module on windows of poses (section 5.2)
+    "temporal-consistency": Variant(backbone="consistency"),
+    "temporal-consistency-long-takes": Variant(backbone="consistency", long_takes=True),
     "trans-reproj-long-takes": Variant(long_takes=True),
     "temporal-dilated-long-takes": Variant(backbone="temporal", long_takes=True),
     "temporal-dilated-target-strong-occlusion": Variant(
@@ -203,7 +208,8 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
     ),
     "table-3.2": (
         "reslinear", "temporal-dilated", "trans-reproj-long-takes", "temporal-dilated-long-takes",
-        "temporal-dilated-target-strong-occlusion",
+        "temporal-dilated-target-strong-occlusion", "temporal-consistency",
+        "temporal-consistency-long-takes",
     ),
     "table-3.3": (
         "triangulated-labels", "triangulated-labels-weighted",
