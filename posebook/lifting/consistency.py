@@ -13,11 +13,11 @@ from posebook.networks.residual import Block, dense
 
 
 class TemporalConsistency(nn.Module):
-    """Residual blocks on each frame of a window, an LSTM over them, and an output layer.
+    """One residual block for each frame of a window, an LSTM over them, and the rest of the blocks.
 
     Args:
         frames: 2 N + 1, the target in the middle.
-        blocks: residual blocks of each frame's encoder.
+        blocks: residual blocks on the way, the first one before the LSTM as every frame needs it.
     """
 
     def __init__(
@@ -27,10 +27,9 @@ class TemporalConsistency(nn.Module):
         if frames < 3 or frames % 2 == 0:
             raise ValueError(f"a window has its target in the middle of 3, 5, ..., not {frames}")
         self.frames = frames
-        self.body = nn.Sequential(
-            *dense(inputs, width, dropout), *[Block(width, dropout) for _ in range(blocks)]
-        )
+        self.body = nn.Sequential(*dense(inputs, width, dropout), Block(width, dropout))
         self.lstm = nn.LSTM(width, width, batch_first=True)
+        self.decoder = nn.Sequential(*[Block(width, dropout) for _ in range(blocks - 1)])
         self.head = nn.Linear(width, outputs)
         nn.init.normal_(self.head.weight, std=0.001)
         nn.init.zeros_(self.head.bias)
@@ -46,4 +45,4 @@ class TemporalConsistency(nn.Module):
         start = both[:, 0].unsqueeze(0).contiguous()
         _, (H, _) = self.lstm(both[:, 1:], (start, torch.zeros_like(start)))
         before, after = H[0].chunk(2)
-        return self.head(X[:, N] + before + after)
+        return self.head(self.decoder(X[:, N] + before + after))
