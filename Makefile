@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help book pages test results notebooks clean executed
+.PHONY: help book pages test results weights notebooks clean executed
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(firstword $(shell command -v python3.11) python3)
@@ -27,7 +27,7 @@ EXECUTED := $(NOTEBOOKS:notebooks/%=_build/executed/%)
 # Each page that did not run through has a log.
 LOGS := $(wildcard $(NOTEBOOKS:notebooks/%.ipynb=_build/logs/%.log))
 RUNNING := tools/fixed_environment.py tools/run_page.py tools/run_notebook.py
-CODE := $(shell find posebook -name '*.py' -o -path '*/assets/*' -type f)
+CODE := $(shell find posebook -name '*.py' -o -path '*/assets/*' -type f -o -path '*/weights/*' -type f)
 NUMBERS := $(shell find book/results book/thesis -type f 2>/dev/null)
 PAGES := tools/pages.py $(NOTEBOOKS) $(shell find book -type f) _config.yml _toc.yml
 FIXED := python tools/fixed_environment.py
@@ -96,7 +96,7 @@ $(INSTALLED):
 	@echo "== installing into .venv (about five minutes the first time)"
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt \
-	  -e '.[book,test,results,footage]' || { echo "Cannot install: see pip's last lines above. Most often the \
+	  -e '.[book,test,results,footage,export]' || { echo "Cannot install: see pip's last lines above. Most often the \
 	network is out of reach (behind a proxy, set HTTPS_PROXY). Run the same command again to go on."; exit 1; }
 	@touch $@
 
@@ -128,3 +128,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 results: $(INSTALLED)  ## recompute the published numbers: PROFILE=laptop (or gpu), TABLE=3.1 for a part
 	@python -m posebook results $(TABLE:%=table-%) $(FIGURE:%=figure-%) $(subst $(COMMA), ,$(ROW)) \
 	  --profile $(PROFILE) --jobs $(JOBS) $(SEEDS:%=--seeds %)
+
+weights: $(INSTALLED)  ## make the trained networks that travel with the package: NAME=trans-reproj for one
+	@python tools/weights.py $(NAME)

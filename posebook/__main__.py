@@ -7,6 +7,8 @@ hold.
     python -m posebook confirm                         do the published numbers still hold?
     python -m posebook check human36m                  is an official data set complete?
     python -m posebook rig FOLDER                      your own cameras: health, training, files
+    python -m posebook lift VIDEO                      your own video: people in space, drawn, filed
+    python -m posebook export trans-reproj net.onnx    a trained network for other programs
 """
 
 import argparse
@@ -24,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = _parser().parse_args(arguments)
     try:
         return wanted.command(wanted) or 0
-    except (ValueError, OSError, RuntimeError, ArithmeticError) as problem:
+    except (ValueError, OSError, RuntimeError, ArithmeticError, ModuleNotFoundError) as problem:
         said = str(problem).rstrip(".")
         print(f"Cannot {wanted.doing}: {said}{'' if said.endswith('?') else '.'}", file=sys.stderr)
         return 2
@@ -104,7 +106,36 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--trust", action="append", default=[], help="a doubt that is none")
     text = "write the embedded recording there first, as an example of such a folder"
     command.add_argument("--example", action="store_true", help=text)
+    _add_lift(add)
     return parser
+
+
+def _add_lift(add) -> None:
+    command = add("lift", _lift, "your own video: people followed, lifted to space, drawn")
+    command.add_argument("video", type=Path)
+    text = "a folder or a file of a detector's joints; default: MediaPipe, where it is installed"
+    command.add_argument("--detections", type=Path, help=text)
+    text = "for the detector: a CSV file, frame, person, x1, y1, x2, y2; default: the whole picture"
+    command.add_argument("--boxes", type=Path, help=text)
+    text = "this one alone; 1 is whoever is seen most (default: 0, everybody)"
+    command.add_argument("--person", type=int, default=0, help=text)
+    command.add_argument("--out", type=Path, help="default: VIDEO_posebook beside the video")
+    command.add_argument("--calibration", type=Path, help="of a camera named as the video is")
+    text = "pixels (default: the longer side of the picture)"
+    command.add_argument("--focal", type=float, default=0.0, help=text)
+    command.add_argument("--fps", type=float, default=0.0, help="default: as the video says")
+    command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
+    text = "that lifts: consensus-augmented-flip-points (default), consensus-augmented-flip, ..."
+    command.add_argument("--network", default="consensus-augmented-flip-points", help=text)
+    text = "milliseconds over which bodies are smoothed; 0: not at all (default: 33)"
+    command.add_argument("--smooth", type=float, default=33.0, help=text)
+    text = "of the film: the video with blurred heads (default), the video as it is, or white"
+    choices = ("blurred", "sharp", "white")
+    command.add_argument("--background", choices=choices, default="blurred", help=text)
+
+    command = add("export", _export, "a trained network that travels with the package, as ONNX")
+    command.add_argument("name", help="trans-reproj, consensus-augmented-flip, baseline-cf, ...")
+    command.add_argument("file", type=Path, help="ends with .onnx")
 
 
 def _full_names(names: list[str]) -> list[str]:
@@ -207,6 +238,29 @@ def _rig(wanted) -> None:
     fields = ("steps", "out", "fps", "unit", "joints", "person", "cut")
     wishes = {field: getattr(wanted, field) for field in fields}
     run_rig(wanted.folder, Wishes(**wishes, trust=tuple(wanted.trust)))
+
+
+def _lift(wanted) -> None:
+    """Follow people in a video, lift them to space, write them, a film and a page that plays."""
+    from posebook.book.player_page import write_player
+    from posebook.footage.lift import Wishes, lift_video
+
+    given = {key: value for key, value in vars(wanted).items() if key in Wishes.__annotations__}
+    people, footage, out = lift_video(wanted.video, Wishes(**given))
+    caption = "Each body is kept in its place, as the camera sees it at 0 degrees; a dot stands in "
+    caption += "frames that do not show it."
+    bodies = {f"person {person.number}": person.bodies for person in people}
+    write_player(out / "player.html", bodies, footage.path.name, footage.fps, caption)
+    print(f"written to {out}: person*.trc, .c3d, .bvh, .npz, .csv, film.mp4, player.html, "
+          "report.txt")  # fmt: skip
+
+
+def _export(wanted) -> None:
+    """Write a trained network as ONNX, and compare what it answers there with what it does here."""
+    from posebook.trained.onnx_files import export
+
+    for line in export(wanted.name, wanted.file):
+        print(line)
 
 
 if __name__ == "__main__":

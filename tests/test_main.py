@@ -12,7 +12,7 @@ from posebook.__main__ import main
 from posebook.experiments import drawn, graph
 from posebook.experiments import run as runs
 
-COMMANDS = ("list", "run", "results", "draw", "confirm", "check", "rig")
+COMMANDS = ("list", "run", "results", "draw", "confirm", "check", "rig", "lift", "export")
 ROW = "table-3.1/trans-reproj"
 
 
@@ -119,6 +119,8 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
         (["check", "human36m"], "there is no folder "),
         (["check", "human36m", "nowhere"], "there is no folder nowhere"),
         (["rig", "nowhere", "--steps", "0"], "steps and fps must be positive, and trust some of"),
+        (["lift", "nowhere.mp4"], "nowhere.mp4: there is no such video"),
+        (["export", "trans-reproj", "net.pt"], "net.pt: call the file NAME.onnx"),
     ],
 )  # fmt: skip
 def test_a_refusal_is_one_sentence_and_does_nothing(arguments, said, never, home, capsys):

@@ -14,6 +14,7 @@ FLOORS = (
     {"training"},
     {"data"},
     {"video", "lifting", "factorization"},
+    {"trained"},
     {"experiments", "footage"},
     {"book"},
     {"__main__"},

@@ -1,0 +1,162 @@
+"""Trained networks as ONNX files, for programs without PyTorch; checked against what they are here.
+
+Chapter 3: rays to relative poses and roots. Chapter 4: normalised points to bodies and viewpoints.
+Chapter 2 gives three files: all crops of a window to the heatmaps of its middle frame; and, for
+videos, what is computed once a frame, and what is computed of the frames of a window.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from posebook.geometry.skeleton import H36M
+from posebook.trained.networks import ROWS, load
+from posebook.video import rows as video
+
+CLOSE = 1e-4  # of the largest number of an output
+ABSENT = "ONNX needs onnx, onnxscript and onnxruntime; pip install 'posebook[export]'"
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """What one file computes. Of input and output the first axis is free where `free` says so."""
+
+    suffix: str
+    module: nn.Module
+    example: tuple[Tensor, ...]
+    reads: tuple[str, ...]
+    gives: tuple[str, ...]
+    free: bool = True
+
+
+class _Lift(nn.Module):
+    """Relative poses, mirrored at test where the network does so, and roots."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.model.lift(x), self.model(x)[1]
+
+
+class _Frame(nn.Module):
+    """Normalised crops (F, 3, S, S) to maps and gates."""
+
+    def __init__(self, encoder: nn.Module, model: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.model = encoder, model
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        return self.model.prepare(self.encoder(crops))
+
+
+class _Window(nn.Module):
+    """Maps and gates of 2 N + 1 frames to the heatmaps (1, K, h, w) of the middle one."""
+
+    def __init__(self, model: nn.Module, N: int) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("before", torch.arange(N + 1)[None])
+        self.register_buffer("after", 2 * N - torch.arange(N + 1)[None])
+
+    def forward(self, maps: Tensor, gates: Tensor) -> Tensor:
+        return self.model.decode(self.model.enhance(maps, gates, self.before, self.after), None)
+
+
+def graphs(name: str, networks: Sequence[nn.Module], profile: str) -> list[Graph]:
+    """The graphs of a row's networks, with random inputs of the right shapes."""
+    random = torch.Generator().manual_seed(0)
+    chapter, model = ROWS[name][1], networks[-1]
+    if chapter == "video":
+        N, size = video.VARIANTS[name].N, video.PROFILES[profile].base.crop
+        frame, window = _Frame(networks[0], model), _Window(model, N)
+        crops = torch.randn(2 * N + 1, 3, size, size, generator=random)
+        with torch.inference_mode():
+            parts = tuple(part.clone() for part in frame(crops))
+        whole = nn.Sequential(frame, _Both(window))
+        return [
+            Graph("", whole, (crops,), ("crops",), ("heatmaps",), False),
+            Graph("-frame", frame, (crops[:4],), ("crops",), ("maps", "gates")),
+            Graph("-window", window, parts, ("maps", "gates"), ("heatmaps",), False),
+        ]
+    reads = 3 if getattr(model, "confidences", False) else 2
+    points = torch.rand(4, len(H36M), reads, generator=random)
+    if chapter == "factorization":
+        return [Graph("", model, (points - 0.5,), ("points",), ("bodies", "viewpoints"))]
+    return [Graph("", _Lift(model), (points / 3,), ("rays",), ("poses", "roots"))]
+
+
+class _Both(nn.Module):
+    """A module of two arguments behind one that gives both as one."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, parts: tuple[Tensor, Tensor]) -> Tensor:
+        return self.module(*parts)
+
+
+def export(name: str, path: Path) -> list[str]:
+    """Write a trained row as ONNX files; returns a sentence about each.
+
+    Raises:
+        ModuleNotFoundError: in a sentence, where what it needs is not installed.
+        ValueError: for an unknown name, another suffix, or where the file answers otherwise.
+    """
+    if path.suffix != ".onnx":
+        raise ValueError(f"{path}: call the file NAME.onnx")
+    networks, card = load(name)
+    said = []
+    for graph in graphs(name, networks, card["profile"]):
+        part = path.with_name(f"{path.stem}{graph.suffix}.onnx")
+        write(graph, part)
+        off = difference(graph, part)
+        if off > CLOSE:
+            raise ValueError(f"{part} answers otherwise than the network, by {off:.2g} of its "
+                             "largest number; take other versions of torch and onnx")  # fmt: skip
+        said.append(f"written: {part} ({', '.join(graph.reads)} -> {', '.join(graph.gives)}), "
+                    f"equal to {off:.1g} of the largest number by onnxruntime")  # fmt: skip
+    return said
+
+
+def write(graph: Graph, path: Path) -> None:
+    """One file. Raises ModuleNotFoundError in a sentence."""
+    try:
+        import onnxscript  # noqa: F401
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(ABSENT) from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    free = {0: torch.export.Dim("batch")}
+    shapes = tuple(free for _ in graph.example) if graph.free else None
+    torch.onnx.export(
+        graph.module.eval(), graph.example, str(path), dynamo=True, external_data=False,
+        input_names=list(graph.reads), output_names=list(graph.gives), dynamic_shapes=shapes,
+        verbose=False,
+    )  # fmt: skip
+
+
+def difference(graph: Graph, path: Path) -> float:
+    """How far onnxruntime's answers are from the network's, in parts of the largest number.
+
+    Raises:
+        ModuleNotFoundError: in a sentence, where onnxruntime is not installed.
+    """
+    try:
+        from onnxruntime import InferenceSession
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(ABSENT) from None
+    given = graph.example
+    if graph.free:  # of another number than the one that was written
+        given = tuple(torch.cat([part, part.flip(0)])[:-1] for part in given)
+    session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    theirs = session.run(None, {name: x.numpy() for name, x in zip(graph.reads, given)})
+    with torch.inference_mode():
+        ours = graph.module.eval()(*given)
+    ours = ours if isinstance(ours, tuple) else (ours,)
+    return max(float((torch.from_numpy(a) - b).abs().max() / b.abs().max())
+               for a, b in zip(theirs, ours, strict=True))  # fmt: skip

@@ -1,0 +1,33 @@
+"""Fetch real footage for the pages on one's own: the videos of the recording that is embedded.
+
+    python tools/fetch_footage.py FOLDER [WHEEL]
+
+One man, four cameras, 100 frames at 60 Hz, with the calibration that belongs to them. They travel
+in the package pose2sim (BSD-3-Clause), which pip fetches and whose hash is checked. The man can be
+recognised: what is published of these films is drawn as skeletons, or blurred above the neck.
+"""
+
+import sys
+from pathlib import Path
+
+from wheels import open_wheel
+
+REQUIREMENT = "pose2sim==0.10.49"
+SHA256 = "403e0dc4065898ba6a595e72a8970950310979253d60e24c2e00b16b36bf21e1"
+TAKE = "Pose2Sim/Demo_SinglePerson/"
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    wheel = open_wheel(sys.argv[2] if len(sys.argv) > 2 else None, REQUIREMENT, SHA256)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in wheel.namelist():
+        if name.startswith(TAKE) and name.endswith((".mp4", ".qca.txt")):
+            (folder / Path(name).name).write_bytes(wheel.read(name))
+            print("written:", folder / Path(name).name)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    main()
