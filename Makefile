@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help book pages test results weights notebooks clean executed
+.PHONY: help book pages pdf test results weights notebooks clean executed
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(firstword $(shell command -v python3.11) python3)
@@ -32,9 +32,13 @@ NUMBERS := $(shell find book/results book/thesis -type f 2>/dev/null)
 PAGES := tools/pages.py $(NOTEBOOKS) $(shell find book -type f) _config.yml _toc.yml
 FIXED := python tools/fixed_environment.py
 RAN := --executed _build/executed --logs _build/logs
-JUPYTER_BOOK := jupyter-book build -q -W -n --keep-going --all
+JUPYTER_BOOK := jupyter-book build -q -n --keep-going --all
+# In what is published a warning is an error. What a page prints on this machine may cause one, and
+# is no reason to be left without a book.
+STRICT := $(JUPYTER_BOOK) -W
 BUILD = echo "== building the pages"; rm -f _build/html/.executed _build/html/.published; \
-  $(JUPYTER_BOOK) _build/source --path-output .
+  $(1) _build/source --path-output .
+CARD := tests/experiments/test_card.py
 # The page that make test lets fail.
 FAILING := ch03_06_training
 STRIP := nbstripout --keep-output --keep-count --keep-id --extra-keys "metadata.papermill \
@@ -46,7 +50,7 @@ help:  ## print the targets
 # One make at a time: a second one in this folder is refused while the first is at work.
 ifneq ($(origin ALONE),command line)
 .NOTPARALLEL:
-book pages test notebooks clean $(INSTALLED):
+book pages pdf test notebooks clean $(INSTALLED):
 	@command -v $(PYTHON) > /dev/null || { echo "Cannot start: there is no $(PYTHON); install Python \
 	3.11, or point to it, for example  make book PYTHON=/opt/python3.11/bin/python3"; exit 1; }
 	@$(PYTHON) tools/alone.py $(MAKE) ALONE=yes $@
@@ -63,11 +67,19 @@ pages: $(INSTALLED)  ## build _build/html as it is published, without running an
 	@$(MAKE) -s _build/html/.published
 	@echo "The book is ready, as it was published: open $(CURDIR)/_build/html/index.html"
 
+pdf: $(INSTALLED)  ## print the book as it is published to _build/book.pdf (needs a Chromium)
+	@python tools/print_book.py check
+	@$(MAKE) -s _build/html/.published
+	@python tools/print_book.py _build/html _build/book.pdf
+
 test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built book
 	@echo "== style"
 	ruff check
 	@echo "== unit tests"
-	pytest -q -n $(JOBS) tests --ignore tests/test_book.py
+	pytest -q -rs -n $(JOBS) tests --ignore tests/test_book.py --ignore tests/test_browser.py \
+	  --ignore $(CARD)
+	@echo "== every step on a pretend card"
+	pytest -q -rs -n $(JOBS) $(CARD)
 	@echo "== notebooks: every cell still runs, tagged cells still print the same"
 	$(FIXED) pytest -q -n $(JOBS) --dist loadscope --nbval-lax notebooks --nbval-current-env \
 	  --nbval-cell-timeout 120 --nbval-sanitize-with tests/nbval_sanitize.cfg
@@ -78,8 +90,10 @@ test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built b
 	python tools/run_page.py --cell-seconds 1 notebooks/$(FAILING).ipynb \
 	  _build/test/executed/$(FAILING).ipynb _build/test/logs/$(FAILING).log || true
 	python tools/pages.py collect _build/test/source --logs _build/test/logs
-	$(JUPYTER_BOOK) _build/test/source --path-output _build/test
-	pytest -q tests/test_book.py --book _build/test/_build/html --failed $(FAILING)
+	$(STRICT) _build/test/source --path-output _build/test
+	@echo "== its pages and links, and in a browser, where there is a Chromium"
+	pytest -q -rs -n $(JOBS) tests/test_book.py tests/test_browser.py \
+	  --book _build/test/_build/html --failed $(FAILING)
 	@echo "All checks passed."
 
 notebooks: $(INSTALLED)  ## run the paired notebooks in place, text half first; keep the outputs
@@ -96,7 +110,7 @@ $(INSTALLED):
 	@echo "== installing into .venv (about five minutes the first time)"
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt \
-	  -e '.[book,test,results,footage,export]' || { echo "Cannot install: see pip's last lines above. Most often the \
+	  -e '.[book,test,results,slurm,footage,export]' || { echo "Cannot install: see pip's last lines above. Most often the \
 	network is out of reach (behind a proxy, set HTTPS_PROXY). Run the same command again to go on."; exit 1; }
 	@touch $@
 
@@ -110,13 +124,13 @@ _build/executed/%.ipynb: notebooks/%.ipynb $(RUNNING) $(CODE) $(NUMBERS)
 
 _build/html/.executed: $(wildcard _build/executed/*.ipynb) $(LOGS) $(PAGES)
 	@python tools/pages.py collect _build/source $(RAN)
-	$(BUILD)
+	$(call BUILD,$(JUPYTER_BOOK))
 	pytest -q tests/test_book.py --book _build/html --failed "$(basename $(notdir $(LOGS)))"
 	@touch $@
 
 _build/html/.published: $(PAGES)
 	@python tools/pages.py collect _build/source
-	$(BUILD)
+	$(call BUILD,$(STRICT))
 	@touch $@
 
 endif

@@ -84,6 +84,14 @@ def threads_of(wildcards):
     return 2 if wildcards.experiment == "base-network" else 1
 
 
+# What a run asks of a cluster, and no more than is seldom exceeded: MB of memory, minutes, cards.
+NEEDS = {
+    "smoke": (3000, 60, 0), "laptop": (6000, 24 * 60, 0), "gpu": (32000, 2 * 24 * 60, 1),
+    "paper": (64000, 7 * 24 * 60, 1),
+}  # fmt: skip
+MB, MINUTES, CARDS = NEEDS[PROFILE]
+
+
 def rows_of(wildcards):
     """The runs whose checkpoints and predictions are drawn."""
     drawn = catalogue.DRAWN[wildcards.name]
@@ -119,6 +127,10 @@ rule row:
     log:
         RUN + ".log",
     threads: threads_of
+    resources:
+        mem_mb=MB,
+        runtime=MINUTES,
+        gpu=CARDS,
     shell:
         "python tools/run_notebook.py {params.notebook} {output} -p profile {wildcards.profile}"
         " -p experiment {wildcards.experiment} -p variant {wildcards.variant}"
@@ -132,5 +144,8 @@ rule drawn:
         touch(str(RUNS / "{profile}/{name}.done")),
     log:
         str(RUNS / "{profile}/{name}.log"),
+    resources:
+        mem_mb=MB,
+        runtime=MINUTES,
     shell:
         "python -m posebook draw {wildcards.name} --profile {wildcards.profile} > {log} 2>&1"

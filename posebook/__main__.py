@@ -6,17 +6,21 @@ hold.
     python -m posebook results table-3.1               all runs behind a table, with Snakemake
     python -m posebook confirm                         do the published numbers still hold?
     python -m posebook check human36m                  is an official data set complete?
+    python -m posebook bench                           how fast is all this, here?
+    python -m posebook motion FILE.bvh --out FILE.npz  motion of your own, to retrain on
     python -m posebook rig FOLDER                      your own cameras: health, training, files
     python -m posebook lift VIDEO                      your own video: people in space, drawn, filed
     python -m posebook export trans-reproj net.onnx    a trained network for other programs
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from posebook.results.records import PROFILES
 from posebook.storage import refuse_unwritable
+from posebook.training.stopping import Stopped
 
 PROFILE_HELP = "how large: smoke (seconds), laptop (published), gpu, paper"
 
@@ -30,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
         said = str(problem).rstrip(".")
         print(f"Cannot {wanted.doing}: {said}{'' if said.endswith('?') else '.'}", file=sys.stderr)
         return 2
+    except Stopped as stopped:
+        print(f"Stopped: {stopped}.", file=sys.stderr)
+        return stopped.status
     except KeyboardInterrupt:
         print("Stopped; the same command goes on where it was.", file=sys.stderr)
         return 130
@@ -54,6 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     def add_profile(command: argparse.ArgumentParser, default: str = "laptop") -> None:
         command.add_argument("--profile", choices=PROFILES, default=default, help=PROFILE_HELP)
 
+    def add_motion(command: argparse.ArgumentParser) -> None:
+        text = "train on this motion, in the place of the embedded one (chapters 3 and 4)"
+        command.add_argument("--motion", type=Path, metavar="FILE.npz", help=text)
+
     command = add("list", _list, "the rows of tables and figures, and how often they are run")
     add_names(command)
     add_profile(command)
@@ -65,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--dataset", default="", help="default: the embedded data")
     command.add_argument("--device", default="", help="default: the card if there is one, else cpu")
     command.add_argument("--out", type=Path, help="folder for the result; default: book/results")
+    add_motion(command)
 
     command = add("results", _results, "compute the published numbers of tables, figures or rows")
     add_names(command)
@@ -73,14 +85,19 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seeds", type=int, default=5, help="runs of each row (default: 5)")
     command.add_argument("--jobs", type=int, default=2, help="runs side by side (default: 2)")
     command.add_argument("--again", action="store_true", help="also what is finished")
+    text = "a Snakemake profile, to run on a cluster: profiles/slurm or profiles/kubernetes"
+    command.add_argument("--cluster", type=Path, metavar="FOLDER", help=text)
+    add_motion(command)
 
     command = add("draw", _draw, "file what pages draw from trained rows, or time the networks")
-    command.add_argument("what", help="figure-3.5, figure-4.4, conditions or runtime")
+    command.add_argument("what", help="figure-3.5, figure-4.4, conditions, floors, "
+                         "away-from-home or runtime")  # fmt: skip
     add_profile(command)
     command.add_argument("--out", type=Path, help="folder for the results; default: book/results")
     command.add_argument("--size", help="of runtime's networks: thesis (default), laptop or smoke")
     command.add_argument("--rounds", type=int, help="of runtime (default: 5)")
     command.add_argument("--device", help="of runtime (default: cpu)")
+    command.add_argument("--wheel", help="of away-from-home: the package, not to fetch it")
 
     command = add("confirm", _confirm, "repeat the first steps of published rows with today's code")
     add_names(command)
@@ -89,21 +106,44 @@ def _parser() -> argparse.ArgumentParser:
     text = "write the traces of new records instead, with the code that has just made them"
     command.add_argument("--trace", action="store_true", help=text)
 
+    command = add("bench", _bench, "time this code beside plain forms of it, on this machine")
+    command.add_argument("--size", choices=("smoke", "laptop"), default="laptop")
+    command.add_argument("--rounds", type=int, default=7, help="all is timed so often (default: 7)")
+    command.add_argument("--json", type=Path, help="write the numbers into this file")
+
     command = add("check", _check, "say what is in a folder of an official data set")
     command.add_argument("dataset", help="human36m, mpi-inf-3dhp, jhmdb, penn-action or mpii")
     command.add_argument("folder", type=Path, nargs="?", help="default: where the book looks")
     command.add_argument("--sheet", type=Path, help="write samples to look at into this PNG file")
 
+    command = add("motion", _motion, "BVH, AMC and C3D files as motion to train on")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".bvh, .amc or .c3d")
+    command.add_argument("--out", type=Path, required=True, help="an .npz, for --motion of `run`")
+    command.add_argument("--map", type=Path, help="JSON: which of a file's names are the joints")
+    command.add_argument("--unit", default="", help="of the files: m, cm, mm, inch or inch/0.45")
+    command.add_argument("--up", default="", help="which axis is up: x, y, z, -x, -y or -z")
+    command.add_argument("--fps", type=float, default=0.0, help="where the files' own is wrong")
+
     command = add("rig", _rig, "your own cameras: their health, bodies in space without a label")
-    command.add_argument("folder", type=Path, help="a calibration, and detections of each camera")
+    command.add_argument("folder", type=Path, help="a calibration, and detections or videos")
     command.add_argument("--steps", type=int, default=2000, help="of training (default: 2000)")
     command.add_argument("--out", type=Path, help="default: posebook in the folder")
-    command.add_argument("--fps", type=float, default=30.0, help="frames a second (default: 30)")
+    text = "frames a second (default: the videos', or 30)"
+    command.add_argument("--fps", type=float, default=0.0, help=text)
     command.add_argument("--unit", default="", help="of the calibration: m, cm or mm")
     command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
     command.add_argument("--person", type=int, default=1, help="1: whoever is seen most (default)")
     command.add_argument("--cut", action="store_true", help="cut all cameras to the shortest")
     command.add_argument("--trust", action="append", default=[], help="a doubt that is none")
+    text = "to begin with: consensus-augmented-flip-points (default), trans-reproj, a safetensors "
+    text += "file, or none"
+    command.add_argument("--weights", default="consensus-augmented-flip-points", help=text)
+    text = "extrinsics by bundle adjustment on the person's joints"
+    command.add_argument("--refine", action="store_true", help=text)
+    text = "of the photographs in boards/: inner corners across x down x mm, such as 9x6x60"
+    command.add_argument("--board", default="", help=text)
+    text = "of the person in metres, where there are no extrinsics (default: 1.7)"
+    command.add_argument("--height", type=float, default=1.7, help=text)
     text = "write the embedded recording there first, as an example of such a folder"
     command.add_argument("--example", action="store_true", help=text)
     _add_lift(add)
@@ -127,6 +167,8 @@ def _add_lift(add) -> None:
     command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
     text = "that lifts: consensus-augmented-flip-points (default), consensus-augmented-flip, ..."
     command.add_argument("--network", default="consensus-augmented-flip-points", help=text)
+    text = "arms and legs by the network of chapter 2, which has seen rendered people alone"
+    command.add_argument("--temporal", choices=("window", "stream"), default="", help=text)
     text = "milliseconds over which bodies are smoothed; 0: not at all (default: 33)"
     command.add_argument("--smooth", type=float, default=33.0, help=text)
     text = "of the film: the video with blurred heads (default), the video as it is, or white"
@@ -168,45 +210,67 @@ def _list(wanted) -> None:
 
 
 def _run(wanted) -> None:
-    """Train and measure one row of the catalogue, and file its result. A killed run goes on."""
+    """Train and measure one row of the catalogue, and file its result. A killed run goes on.
+
+    `torchrun --nproc-per-node 3 -m posebook run ...` trains a row of chapter 2 on three cards.
+    """
     import torch
 
     from posebook import results
     from posebook.experiments.run import run
+    from posebook.training import processes
 
-    device = wanted.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    _use_motion(wanted)
     out = wanted.out or results.results_folder()
     refuse_unwritable(out, "choose another with --out")
-    if device == "cpu":
-        torch.set_num_threads(2 if wanted.row.startswith("base-network/") else 1)
-    _, record = run(
-        wanted.row, wanted.profile, wanted.seed, dataset=wanted.dataset, device=device, keep=True
-    )
-    print("written:", results.write_result(out, record))
+    with processes.joined(wanted.device) as device:
+        if device == "cpu":
+            torch.set_num_threads(2 if wanted.row.startswith("base-network/") else 1)
+        _, record = run(
+            wanted.row, wanted.profile, wanted.seed, dataset=wanted.dataset, device=device,
+            keep=True,
+        )  # fmt: skip
+        if processes.rank() == 0:
+            print("written:", results.write_result(out, record))
+
+
+def _use_motion(wanted) -> None:
+    """Let this process and those that it starts train on the reader's motion."""
+    from posebook.data import sources
+
+    if wanted.motion is None:
+        return
+    if wanted.dataset not in ("", sources.OWN_VIEWS):
+        raise ValueError(f"--motion and --dataset {wanted.dataset} exclude each other")
+    os.environ[sources.OWN_MOTION] = str(wanted.motion.absolute())
+    sources.own_motion()  # a missing file is refused before names are looked up
+    wanted.dataset = sources.OWN_VIEWS
 
 
 def _results(wanted) -> int:
     """Walk the graph of runs behind tables, figures or rows; finished ones are not repeated."""
     from posebook.experiments.graph import walk
 
+    _use_motion(wanted)
     return walk(
         _full_names(wanted.names), wanted.profile, wanted.seeds, wanted.jobs, wanted.dataset,
-        again=wanted.again,
+        again=wanted.again, cluster=wanted.cluster,
     )  # fmt: skip
 
 
 def _draw(wanted) -> None:
     """File what pages draw and count from what trained rows left under runs/."""
     from posebook import results
-    from posebook.experiments.drawn import draw
+    from posebook.experiments.drawn import OPTIONS, draw
     from posebook.experiments.run import check_device
 
     out = wanted.out or results.results_folder()
     refuse_unwritable(out, "choose another with --out")
-    options = {name: getattr(wanted, name) for name in ("size", "rounds", "device")}
+    options = {name: getattr(wanted, name) for name in sum(OPTIONS.values(), ())}
     given = {name: value for name, value in options.items() if value is not None}
-    if given and wanted.what != "runtime":
-        raise ValueError(f"--{', --'.join(given)} belong to runtime, not to {wanted.what}")
+    for owner, names in OPTIONS.items():
+        if (foreign := [name for name in given if name in names]) and wanted.what != owner:
+            raise ValueError(f"--{', --'.join(foreign)} belong to {owner}, not to {wanted.what}")
     check_device(wanted.device or "cpu")
     for path in draw(wanted.what, wanted.profile, out, **given):
         print("written:", path)
@@ -219,6 +283,26 @@ def _confirm(wanted) -> int:
     return confirm_all(_full_names(wanted.names), wanted.profile, wanted.jobs, wanted.trace)
 
 
+def _bench(wanted) -> None:
+    """Time data, steps, metrics, video forms, rendering and loading, in one thread."""
+    import json
+    from tempfile import TemporaryDirectory
+
+    import torch
+
+    from posebook.bench.cases import SIZES, cases
+    from posebook.bench.measure import run, table
+
+    if wanted.rounds < 1:
+        raise ValueError(f"rounds must be at least 1, not {wanted.rounds}")
+    torch.set_num_threads(1)
+    with TemporaryDirectory(prefix="posebook-") as folder:
+        found = run(cases(SIZES[wanted.size], Path(folder)), wanted.rounds)
+    print(table(found))
+    if wanted.json:
+        wanted.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
 def _check(wanted) -> int:
     """Say what is in a folder of an official data set, and what to do about what is wrong.
 
@@ -229,15 +313,36 @@ def _check(wanted) -> int:
     return check_and_say(wanted.dataset, wanted.folder, wanted.sheet)
 
 
+def _motion(wanted) -> None:
+    """Motion files as clips of 17 joints, in metres at 50 Hz, for the generator of views."""
+    from posebook.data.captured.clips import Wishes, read_clip, write_clips
+    from posebook.data.captured.joints import read_map
+
+    refuse_unwritable(wanted.out.parent, "choose another with --out")
+    chosen = read_map(wanted.map) if wanted.map else None
+    wishes = Wishes(chosen, wanted.unit, wanted.up, wanted.fps)
+    clips = []
+    for file in wanted.files:
+        clip, said = read_clip(file, wishes)
+        clips.append(clip)
+        print(said)
+    print("written:", write_clips(wanted.out, clips))
+
+
 def _rig(wanted) -> None:
     """Examine a rig, train a lifter on its own detections without a label, write what it sees."""
+    from posebook.book.player_page import write_player
     from posebook.footage.rig import Wishes, run_rig, write_example
 
     if wanted.example:
         write_example(wanted.folder)
-    fields = ("steps", "out", "fps", "unit", "joints", "person", "cut")
-    wishes = {field: getattr(wanted, field) for field in fields}
-    run_rig(wanted.folder, Wishes(**wishes, trust=tuple(wanted.trust)))
+    given = {key: value for key, value in vars(wanted).items() if key in Wishes.__annotations__}
+    wishes = Wishes(**{**given, "trust": tuple(wanted.trust)})
+    take, bodies, _ = run_rig(wanted.folder, wishes)
+    out = wishes.target(wanted.folder)
+    shown = {name: take.cameras[0].to_camera(world) for name, world in bodies.items()}
+    caption = f"At 0 degrees as camera {take.cameras[0].name} sees them, each kept in its place."
+    write_player(out / "player.html", shown, wanted.folder.name, take.fps, caption)
 
 
 def _lift(wanted) -> None:

@@ -18,11 +18,14 @@ _NO_ROOM = "make room on the disk and run again"
 
 
 @contextmanager
-def whole(path: Path, remedy: str = _NO_ROOM) -> Iterator[BinaryIO]:
+def whole(path: Path, remedy: str = _NO_ROOM, keep: Path | None = None) -> Iterator[BinaryIO]:
     """A file to write, with `with`: it appears at `path` complete, or what was there stays.
 
     It is written beside, forced to the disk and renamed, so that neither a killed process nor lost
     power leaves half a file.
+
+    Args:
+        keep: the name by which what was there before stays; None if it need not.
 
     Raises:
         OSError: if it cannot be written, in one sentence that ends with the remedy.
@@ -35,7 +38,10 @@ def whole(path: Path, remedy: str = _NO_ROOM) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if keep and path.exists():
+            os.replace(path, keep)
         os.replace(beside, path)
+        _force_names(path.parent)
     except (OSError, RuntimeError) as error:
         if not _is_about(error, path.parent, beside):
             raise
@@ -47,6 +53,16 @@ def whole(path: Path, remedy: str = _NO_ROOM) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             beside.unlink()
+
+
+def _force_names(folder: Path) -> None:
+    """Force to the disk what the files of a folder are called, where a system can."""
+    with suppress(OSError):  # Windows opens no folders, and some network drives force none
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def _is_about(error: OSError | RuntimeError, *paths: Path) -> bool:

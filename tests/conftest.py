@@ -10,10 +10,24 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--book", help="folder of the built book that test_book.py checks")
+    parser.addoption("--book", help="folder of the built book that is checked")
     parser.addoption(
         "--failed", default="", help="names of the book's notebooks that must bear the box"
     )
+
+
+@pytest.fixture(scope="session")
+def html(pytestconfig) -> Path:
+    """The folder given with --book, as `make test` does, or what `make book` built.
+
+    Only a pytest that somebody calls by hand can have neither; a folder that is given and not
+    there fails.
+    """
+    given = pytestconfig.getoption("book")
+    folder = Path(given or ROOT / "_build" / "html")
+    if not given and not folder.is_dir():
+        pytest.skip("no --book was given and none is built yet: `make test` or `make book` does")
+    return folder
 
 
 @pytest.fixture

@@ -27,20 +27,6 @@ def pages() -> list[str]:
 each_page = pytest.mark.parametrize("page", pages())
 
 
-@pytest.fixture
-def html(pytestconfig) -> Path:
-    """The folder given with --book, as `make test` does, or what `make book` built.
-
-    Only a pytest that somebody calls by hand can have neither; a folder that is given and not
-    there fails.
-    """
-    given = pytestconfig.getoption("book")
-    folder = Path(given or ROOT / "_build" / "html")
-    if not given and not folder.is_dir():
-        pytest.skip("no --book was given and none is built yet: `make test` or `make book` does")
-    return folder
-
-
 @cache
 def parse(path: Path) -> BeautifulSoup:
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
@@ -112,6 +98,19 @@ def test_every_image_has_alternative_text(html, page):
         # Sphinx fills a missing text with the picture's own file name.
         text = image.get("alt", "").strip()
         assert text and not text.endswith((".png", ".svg", ".jpg")), image["src"]
+
+
+@each_page
+def test_links_lead_to_a_page_and_a_place_that_are_there(html, page):
+    path = html / f"{page}.html"
+    for link in parse(path).select("article a[href]"):
+        address = urlsplit(link["href"])
+        if address.scheme or not (address.path or address.fragment):
+            continue
+        target = local_file(link["href"], path) if address.path else path
+        assert target.exists(), link["href"]
+        if address.fragment and target.suffix == ".html":
+            assert parse(target.resolve()).find(id=unquote(address.fragment)), link["href"]
 
 
 def test_the_tables_and_figures_of_the_thesis_have_its_numbers_and_ours_have_others(html):

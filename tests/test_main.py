@@ -1,18 +1,27 @@
 """The command line: what each command takes, and what it refuses, in one sentence and in time."""
 
 import errno
+import os
+import signal
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from posebook import lifting, results, storage
 from posebook.__main__ import main
+from posebook.data.recorded.motion import load_motion
 from posebook.experiments import drawn, graph
 from posebook.experiments import run as runs
+from posebook.footage.export import write_bvh
 
-COMMANDS = ("list", "run", "results", "draw", "confirm", "check", "rig", "lift", "export")
+COMMANDS = (
+    "list", "run", "results", "draw", "confirm", "bench", "check", "motion", "rig", "lift",
+    "export",
+)  # fmt: skip
 ROW = "table-3.1/trans-reproj"
 
 
@@ -21,6 +30,7 @@ def home(tmp_path, monkeypatch):
     """Folders of runs and results that a test may write to; data that is nowhere."""
     for name in ("results", "runs", "data"):
         monkeypatch.setenv(f"POSEBOOK_{name.upper()}", str(tmp_path / name))
+    monkeypatch.setenv("POSEBOOK_MOTION", "")  # --motion sets it for the whole process
     threads = torch.get_num_threads()  # `run` chooses them for its process, which here is ours
     yield tmp_path
     torch.set_num_threads(threads)
@@ -104,7 +114,7 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
         (["list", "table-3.11"], "nothing is called table-3.11; did you mean"),
         (["results", "table-3.11"], "nothing is called table-3.11; did you mean"),
         (["results", "3.1", "--seeds", "0"], "seeds and jobs must be at least 1, got 0 and 2"),
-        (["results", "--jobs", "0"], "seeds and jobs must be at least 1, got 3 and 0"),
+        (["results", "--jobs", "0"], "seeds and jobs must be at least 1, got 5 and 0"),
         (["results", "2.1", "--dataset", "human36m"], "table-2.1 is not run on human36m; its chap"),
         (["results", "--dataset", "h36m"], "there is no data set h36m; there are"),
         (["draw", "figure-3.6"], "nothing is drawn as figure-3.6; there are figure-3.5"),
@@ -118,6 +128,11 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
         (["check", "h36m"], "unknown data set 'h36m'; known: human36m"),
         (["check", "human36m"], "there is no folder "),
         (["check", "human36m", "nowhere"], "there is no folder nowhere"),
+        (["run", ROW, "--motion", "nowhere.npz"], "nowhere.npz: no such file of motion; make it"),
+        (["results", "3.1", "--motion", "nowhere.npz"], "nowhere.npz: no such file of motion"),
+        (["run", ROW, "--dataset", "human36m", "--motion", "a.npz"], "exclude each other"),
+        (["run", ROW, "--dataset", "own-motion"], "own-motion is motion of your own: make a file"),
+        (["motion", "a.fbx", "--out", "a.npz"], "a.fbx: motion is read from .bvh, .amc, .c3d"),
         (["rig", "nowhere", "--steps", "0"], "steps and fps must be positive, and trust some of"),
         (["lift", "nowhere.mp4"], "nowhere.mp4: there is no such video"),
         (["export", "trans-reproj", "net.pt"], "net.pt: call the file NAME.onnx"),
@@ -161,6 +176,16 @@ def test_a_run_that_is_stopped_says_that_it_goes_on(monkeypatch, capsys):
     assert capsys.readouterr().err == "Stopped; the same command goes on where it was.\n"
 
 
+def test_a_run_that_is_told_to_stop_says_what_is_kept(monkeypatch, capsys):
+    def told(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(runs, "outcome_of", told)
+    assert main(["run", ROW, "--profile", "smoke"]) == 143
+    said = "Stopped: what is finished is kept; the same command goes on there.\n"
+    assert capsys.readouterr().err == said
+
+
 # ---------------------------------------------------------------- what they do
 
 
@@ -200,18 +225,18 @@ def test_list_without_a_name_has_every_row(capsys):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], ([], "laptop", 3, 2, "", False)),
-        (["3.3", "2.9"], (["table-3.3", "figure-2.9"], "laptop", 3, 2, "", False)),
-        (["3.1"], (["table-3.1", "figure-3.1"], "laptop", 3, 2, "", False)),
-        ([ROW, "--profile", "gpu", "--seeds", "5", "--jobs", "8", "--dataset", "human36m",
-          "--again"], ([ROW], "gpu", 5, 8, "human36m", True)),
+        ([], ([], "laptop", 5, 2, "", False, None)),
+        (["3.3", "2.9"], (["table-3.3", "figure-2.9"], "laptop", 5, 2, "", False, None)),
+        (["3.1"], (["table-3.1", "figure-3.1"], "laptop", 5, 2, "", False, None)),
+        ([ROW, "--profile", "gpu", "--seeds", "7", "--jobs", "8", "--dataset", "human36m",
+          "--again", "--cluster", "there"], ([ROW], "gpu", 7, 8, "human36m", True, Path("there"))),
     ],
 )  # fmt: skip
 def test_results_hands_on_what_was_asked_for(arguments, expected, monkeypatch):
     asked = []
 
-    def walk(names, profile, seeds, jobs, dataset, again):
-        asked.append((names, profile, seeds, jobs, dataset, again))
+    def walk(names, profile, seeds, jobs, dataset, again, cluster):
+        asked.append((names, profile, seeds, jobs, dataset, again, cluster))
         return 3
 
     monkeypatch.setattr(graph, "walk", walk)
@@ -239,3 +264,19 @@ def test_confirm_hands_on_what_was_asked_for(monkeypatch):
     assert main(["confirm", "3.3", "--profile", "smoke", "--jobs", "1", "--trace"]) == 1
     assert main(["confirm"]) == 1
     assert asked == [(["table-3.3"], "smoke", 1, True), ([], "laptop", 2, False)]
+
+
+def test_motion_of_ones_own_is_read_and_trained_on(home, monkeypatch, capsys):
+    walk = next(clip for clip in load_motion() if clip.name == "walk")
+    bvh = write_bvh(home / "stroll.bvh", walk.joints.astype(float), 50.0)
+    assert main(["motion", str(bvh), "--out", str(home / "mine.npz")]) == 0
+    assert "stroll: 1.3 s, 50 frames a second, cm, y up" in capsys.readouterr().out
+    profile = replace(lifting.rows.PROFILES["smoke"], steps=2, batch=8)
+    monkeypatch.setitem(lifting.rows.PROFILES, "smoke", profile)
+    run = ["run", ROW, "--profile", "smoke", "--device", "cpu"]
+    assert main([*run, "--motion", str(home / "mine.npz")]) == main(run) == 0
+    there = "smoke/table-3.1/trans-reproj--seed0.json"
+    mine = results.read_result(home / "results" / "own-motion" / there)
+    ours = results.read_result(home / "results" / there)
+    assert [*mine["per_action"]] == ["stroll"] and mine["dataset"] == "own-motion"
+    assert mine["data_digest"] != ours["data_digest"] and len(ours["per_action"]) == 15

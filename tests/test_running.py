@@ -157,6 +157,37 @@ def test_a_run_that_is_killed_leaves_a_log(root, tmp_path):
     assert "stopped from outside" in log.read_text() and not out.exists()
 
 
+TOLD = """
+import time
+from posebook.training.stopping import Stopped, patient, stoppable
+with stoppable(), patient() as told:
+    open("began", "w").close()
+    while not told:
+        time.sleep(0.1)
+    time.sleep(2)
+    raise Stopped(told[0], "step 7 is kept")
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (TOLD, "step 7 is kept"),
+        ("open('began', 'w').close()\nimport time\ntime.sleep(60)", "nothing was kept"),
+    ],
+)
+def test_a_training_in_a_notebook_is_told_to_stop_and_may_end(source, said, root, tmp_path):
+    page = write(tmp_path / "page.ipynb", "Page", source)
+    command = [sys.executable, root / "tools" / "run_notebook.py", page, tmp_path / "out.ipynb"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "began").exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.terminate()
+    assert process.communicate()[1].splitlines()[-1] == f"Stopped: {said}."
+    assert process.returncode == 143 and not (tmp_path / "out.ipynb").exists()
+
+
 def test_the_log_of_a_page_goes_when_it_runs_and_stays_as_old_as_it_is(load_tool, tmp_path):
     run_page = load_tool("run_page").run_page
     page, out, log = (tmp_path / name for name in ("page.ipynb", "out.ipynb", "page.log"))
@@ -387,7 +418,9 @@ def test_the_book_comes_out_when_a_page_fails_and_the_page_is_tried_again(small,
 
 
 def test_make_test_fails_on_a_page_that_fails(small, clone):
-    (clone / "tests" / "test_nothing.py").write_text("def test_nothing():\n    pass\n")
+    (clone / "tests" / "experiments").mkdir(exist_ok=True)
+    for name in ("test_nothing.py", "experiments/test_card.py"):
+        (clone / "tests" / name).write_text("def test_nothing():\n    pass\n")
     inline = "import matplotlib\nassert 'inline' in matplotlib.get_backend()"
     write(clone / "notebooks" / "one.ipynb", "one", inline)
     write(clone / "notebooks" / "two.ipynb", "two", "1 / 0")
@@ -452,3 +485,17 @@ def test_a_folder_of_somebody_else_is_refused_with_what_to_do(load_tool, tmp_pat
     said = str(ended.value)
     assert said.startswith(f"Cannot start: {tmp_path}/theirs/.make.lock cannot be written in ")
     assert "clone the book into one of yours" in said and said.count("\n") == 0
+
+
+# ---------------------------------------------------------------- trainings that are killed
+
+
+def test_trainings_of_all_chapters_that_are_killed_end_with_the_same_bits(run_tool, root):
+    """tools/kills.py does it as often as one likes."""
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    ended = run_tool("kills", "--kills", "3", "--times", "1", env=environment)
+    *runs, last = ended.stdout.splitlines()
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert last == "3 kills, 0 runs with another record or other weights"
+    hit = {line.split("/")[0] for line in runs if "SIG" in line}
+    assert hit == {"table-2.3", "table-3.1", "table-4.1"}

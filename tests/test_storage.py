@@ -40,6 +40,14 @@ def test_a_file_appears_complete_with_its_folder_and_nothing_beside_it(path):
     assert path.read_bytes() == b"new" and list(path.parent.iterdir()) == [path]
 
 
+def test_what_was_there_stays_by_another_name(path):
+    before = path.with_name("before.bin")
+    for content in (b"first", b"second", b"third"):
+        with whole(path, keep=before) as file:
+            file.write(content)
+    assert path.read_bytes() == b"third" and before.read_bytes() == b"second"
+
+
 def test_nobody_sees_half_a_file(path):
     write(path, b"old")
     with whole(path) as file:
@@ -131,7 +139,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(path, monkeypatch):
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda *args: order.append("named") or replace(*args))
     write(path)
-    assert order == ["forced", "named"]
+    assert order == ["forced", "named", "forced"], "the name must be on the disk as well"
 
 
 def die_while_writing(path):

@@ -15,7 +15,7 @@ FLOORS = (
     {"data"},
     {"video", "lifting", "factorization"},
     {"trained"},
-    {"experiments", "footage"},
+    {"experiments", "footage", "bench"},
     {"book"},
     {"__main__"},
 )

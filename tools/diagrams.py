@@ -190,10 +190,7 @@ def figure_2_3() -> Drawing:
 
 def _field(d: Drawing, x, y, side) -> None:
     """A grid of small arrows."""
-    d.parts.append(
-        f'<rect x="{x - side / 2:g}" y="{y - side / 2:g}" width="{side:g}" height="{side:g}" '
-        f'fill="#808080" fill-opacity="0.14" stroke="currentColor"/>'
-    )
+    d.frame(x, y, side)
     step = side / 4
     for i in range(4):
         for j in range(4):
@@ -236,7 +233,7 @@ def figure_2_4() -> Drawing:
         d.label(430, y + 8, f"*H*_{{t}}^{{{k + 1}}} = *H*_{{t}}^{{p}} + *H*_{{t}}^{{s}}", 14)
         d.arrow((520, y), (544, y), (544, 192), (560, 192))
     d.label(292, 380, "scales", 13)
-    d.code(292, 396 - 2, "video.backbone.Branches")
+    d.code(292, 394, "video.backbone.Branches")
     d.label(430, 380, "a TCE module each", 13)
     d.code(430, 394, "video.tce.TCE")
     d.maps(594, 192, 52, 40)
@@ -418,7 +415,7 @@ def figure_3_4() -> Drawing:
     d.code(168, 148, "lifting.network.LiftingNetwork", "start")
     d.arrow((288, 106), (322, 140), (560, 140), (600, 194), dashed=True)
     d.arrow((288, 190), (322, 156), (530, 156), (600, 102), dashed=True)
-    d.code(424, 148 + 30, "geometry.camera.transform")
+    d.code(424, 178, "geometry.camera.transform")
     d.label(650, 141, "one body, one place", 13, faint=True)
     d.code(650, 160, "lifting.losses.pretraining")
     d.label(370, 302, "No picture is compared: every body on which both views agree is right.", 13)
@@ -462,8 +459,8 @@ def figure_4_1() -> Drawing:
     d.code(150, 216, "factorization.network.FactorizationNetwork", "start")
     d.code(396, 164, "geometry.rotations.rotation")
     d.code(396, 242, "factorization.dictionary.Dictionary")
-    d.arrow((486, 96), (486, 184), head=True)
-    d.arrow((486, 238), (486, 222), head=True)
+    d.arrow((486, 96), (486, 184))
+    d.arrow((486, 238), (486, 222))
     d.box(516, 203, 106, 38, "‖*Ŷ*_{1} − *Ŷ*_{2}‖", "loss")
     d.code(530, 238, "factorization.losses.consistency", "start")
     d.code(664, 168, "factorization.losses.reprojection")

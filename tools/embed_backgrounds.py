@@ -11,9 +11,10 @@ import argparse
 
 import cv2
 import numpy as np
-from wheels import open_wheel, save_npz
+from wheels import save_npz
 
 from posebook.data.embedded import ASSETS
+from posebook.data.formats.wheels import open_wheel
 from posebook.data.rendered.surfaces import ASSET
 
 WHEELS = {

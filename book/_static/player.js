@@ -23,16 +23,20 @@
     figure.querySelector(".strip").replaceWith(canvas);
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", data.label + " Arrow keys turn it, space plays.");
+    const steps = data.steps || []; // a slider of what-if in the place of time and turn
+    const keys = steps.length ? "Arrow keys move the slider." : "Arrow keys turn it, space plays.";
+    canvas.setAttribute("aria-label", `${data.label} ${keys}`);
     const bar = document.createElement("div");
     bar.className = "controls";
     const button = document.createElement("button");
     button.type = "button";
     const slider = document.createElement("input");
     Object.assign(slider, { type: "range", min: -180, max: 180, step: 1, value: 0 });
-    slider.setAttribute("aria-label", "Turn, in degrees");
+    slider.setAttribute("aria-label", steps.length ? data.knob : "Turn, in degrees");
+    if (steps.length) Object.assign(slider, { min: 0, max: frames - 1, value: frame = frames >> 1 });
     const said = document.createElement("output");
-    bar.append(button, slider, said);
+    if (steps.length) bar.className += " what-if"; else bar.append(button);
+    bar.append(slider, said);
     canvas.after(bar);
 
     function draw() {
@@ -47,15 +51,15 @@
       const ink = getComputedStyle(canvas).color;
       shown.forEach((body, i) => {
         const x = (i + 0.5) * panel, y = (high - 24) / 2;
-        for (const other of behind) bones(other, x, y, scale, 6, "rgba(128,128,128,.45)");
+        for (const other of behind) if (!other.of || other.of === body.name) bones(other, x, y, scale, 6, "rgba(128,128,128,.45)");
         bones(body, x, y, scale, 3, null);
         paint.fillStyle = ink;
         paint.font = "13px sans-serif";
         paint.textAlign = "center";
         paint.fillText(body.name, x, high - 6, panel - 6);
       });
-      said.textContent = `${Math.round(turn)}°`;
-      slider.value = turn;
+      said.textContent = steps.length ? steps[frame] : `${Math.round(turn)}°`;
+      slider.value = steps.length ? frame : turn;
       button.textContent = playing ? "Pause" : "Play";
       button.setAttribute("aria-pressed", playing);
     }
@@ -70,6 +74,7 @@
       paint.lineCap = "round";
       paint.lineWidth = width;
       data.bones
+        .filter((bone) => bone.slice(0, 2).every((j) => body.at[3 * (frame * joints + j)] > -32768))
         .map(([p, q, side]) => ({ p: place(p), q: place(q), side }))
         .sort((m, n) => n.p[2] + n.q[2] - m.p[2] - m.q[2]) // the far ones first
         .forEach(({ p, q, side }) => {
@@ -105,15 +110,20 @@
       draw();
     };
 
+    const stepTo = (k) => { frame = Math.max(0, Math.min(frames - 1, k)); draw(); };
     button.onclick = () => play(!playing);
-    slider.oninput = () => turnTo(+slider.value);
-    canvas.onpointerdown = (event) => {
+    slider.oninput = () => (steps.length ? stepTo : turnTo)(+slider.value);
+    if (steps.length) canvas.onkeydown = (event) => {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (by) { stepTo(frame + by); event.preventDefault(); }
+    };
+    else canvas.onpointerdown = (event) => {
       dragged = event.clientX - turn;
       canvas.setPointerCapture(event.pointerId);
     };
     canvas.onpointermove = (event) => dragged !== null && turnTo(event.clientX - dragged);
     canvas.onpointerup = canvas.onpointercancel = () => (dragged = null);
-    canvas.onkeydown = (event) => {
+    canvas.onkeydown ||= (event) => {
       const by = { ArrowLeft: -10, ArrowRight: 10 }[event.key];
       if (by) turnTo(turn + by);
       else if (event.key === " ") play(!playing);
@@ -122,8 +132,10 @@
       event.preventDefault();
     };
     addEventListener("resize", draw);
+    new MutationObserver(draw).observe(
+      document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
     draw();
-    if (!still) {
+    if (!still && !steps.length) {
       new IntersectionObserver((seen, watch) => {
         if (seen[0].isIntersecting) { watch.disconnect(); play(true); }
       }).observe(canvas); // plays when it is first looked at

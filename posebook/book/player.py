@@ -7,7 +7,7 @@ their place.
 import base64
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from IPython.display import HTML
@@ -23,10 +23,12 @@ def player(
     bodies: Mapping[str, np.ndarray],
     label: str,
     *,
-    behind: str = "",
+    behind: str | Mapping[str, str] = "",
     fps: float = 50.0,
     joint_set: JointSet = H36M,
     caption: str = "",
+    knob: str = "",
+    steps: Sequence[str] = (),
 ) -> HTML:
     """Bodies side by side that turn about the vertical axis, all by the same angle.
 
@@ -34,32 +36,41 @@ def player(
         bodies: name -> joints (T, J, 3) or (J, 3) in metres in a camera's frame (x right, y down, z
             away), all of the same shape. At 0 degrees they are seen as that camera sees them.
         label: what is to be seen, for those who cannot see it.
-        behind: the body of that name is drawn in grey behind each of the others.
+        behind: the body of that name is drawn in grey behind each of the others; or, by name, the
+            body behind each.
+        knob, steps: the reader does not play and turn the frames, but moves a slider of that name
+            through them; what it stands at is said in words, one for each frame.
 
     Raises:
-        ValueError: shapes that differ or do not fit, no frame, or a `behind` that is none of them.
+        ValueError: shapes that differ or do not fit, no frame, a `behind` that is none of them, or
+            not a step for each frame.
     """
     frames = {name: _frames(name, joints, joint_set) for name, joints in bodies.items()}
     if len({joints.shape for joints in frames.values()}) != 1:
         shapes = ", ".join(f"{name} {joints.shape}" for name, joints in frames.items())
         raise ValueError(f"bodies that are shown together must have one shape, not {shapes}")
-    if behind and behind not in frames:
+    of = {b: name for name, b in behind.items()} if isinstance(behind, Mapping) else {behind: ""}
+    of = {b: name for b, name in of.items() if b}
+    if not {*of, *filter(None, of.values())} <= {*frames}:
         raise ValueError(f"behind is {behind!r}, which is none of {', '.join(frames)}")
-    middle = _middle(frames[behind] if behind else np.concatenate(list(frames.values())))
+    if steps and len(steps) != len(next(iter(frames.values()))):
+        raise ValueError(f"there must be a step for each frame, not {len(steps)}")
+    middle = _middle(np.concatenate([frames[name] for name in of or frames]))
     frames = {name: joints - middle for name, joints in frames.items()}
     first = next(iter(frames.values()))
     data = {
         "label": label, "fps": fps, "frames": len(first), "joints": len(joint_set),
-        "size": _size(frames), "bones": _bones(joint_set), "colors": _colors(joint_set),
+        "knob": knob, "steps": list(steps), "size": _size(frames),
+        "bones": _bones(joint_set), "colors": _colors(joint_set),
         "bodies": [
-            {"name": name, "behind": name == behind, "at": _packed(joints)}
+            {"name": name, "behind": name in of, "of": of.get(name, ""), "at": _packed(joints)}
             for name, joints in frames.items()
         ],
     }  # fmt: skip
     # "</" would end the element that the data stands in.
     payload = json.dumps(data).replace("</", "<\\/")
     told = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
-    strip = _strip(frames, behind, joint_set, data["size"], label)
+    strip = _strip(frames, of, joint_set, data["size"], label)
     return HTML(
         f'<figure class="skeletons"><div class="strip">{strip}</div>'
         f'<script type="application/json">{payload}</script>{told}</figure>'
@@ -100,21 +111,22 @@ def _colors(joint_set: JointSet) -> list[str]:
 
 
 def _packed(joints: np.ndarray) -> str:
-    """Millimetres as little-endian int16, 6 bytes a joint; what is not known lies at the middle."""
-    millimetres = np.nan_to_num(1000 * joints).round().clip(-32767, 32767)
+    """Millimetres as little-endian int16, 6 bytes a joint; what is not known is the lowest."""
+    millimetres = (1000 * joints).round().clip(-32767, 32767)
+    millimetres = np.nan_to_num(millimetres, nan=-32768)
     return base64.b64encode(millimetres.astype("<i2").tobytes()).decode()
 
 
-def _strip(frames, behind: str, joint_set: JointSet, size: int, label: str) -> str:
+def _strip(frames, of: Mapping[str, str], joint_set: JointSet, size: int, label: str) -> str:
     """The first frame of each body from three sides, as one SVG."""
-    shown = [name for name in frames if name != behind]
+    shown = [name for name in frames if name not in of]
     wide, high = 110, 140
     parts = []
     for row, name in enumerate(shown):
         for column, angle in enumerate(STRIP_ANGLES):
             corner = (column + 0.5) * wide, (row + 0.5) * high - 8
-            if behind:
-                parts += _lines(frames[behind][0], angle, corner, wide / size, joint_set, BEHIND)
+            for grey in (b for b, front in of.items() if front in ("", name)):
+                parts += _lines(frames[grey][0], angle, corner, wide / size, joint_set, BEHIND)
             parts += _lines(frames[name][0], angle, corner, wide / size, joint_set)
         text = f"{name}: from 0°, 45° and 90°"
         parts.append(

@@ -10,19 +10,27 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib.colors import hsv_to_rgb
 from matplotlib.ticker import LogLocator, MultipleLocator, NullFormatter
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 from mpl_toolkits.mplot3d import Axes3D
 
 from posebook.geometry.skeleton import H36M, JointSet
-from posebook.palette import CYCLE, side_color
+from posebook.palette import CYCLE, METHODS, method_color, side_color
 
 _LINES = ("-", "--", ":", "-.")
 
 
 def use_style() -> None:
-    """Set the book's look for all figures that follow: small, without a frame, readable colours."""
+    """Set the book's look for all figures that follow: small, without a frame, readable colours.
+
+    In a notebook they have two pixels for each that is shown, so that they are crisp on a phone and
+    in print.
+    """
+    if get_ipython():
+        set_matplotlib_formats("retina")
     plt.rcParams.update(
         {
             "figure.figsize": (6.0, 3.4),
@@ -106,9 +114,9 @@ def plot_curves(
 ) -> None:
     """Draw named curves, each a list of [step, value] as result files hold them.
 
-    Lines differ in colour and in pattern, so that they can be told apart in grey. Curves of the
-    same name with a ``#`` and a seed behind it, "reproj#0" and "reproj#1", share both and one
-    entry of the legend. A value of None leaves a gap.
+    Lines differ in colour and in pattern, so that they can be told apart in grey; a method has its
+    own colour. Curves of the same name with a ``#`` and a seed behind it, "reproj#0" and
+    "reproj#1", share both and one entry of the legend. A value of None leaves a gap.
     """
     order = list(dict.fromkeys(name.split("#")[0] for name in curves))
     labelled = set()
@@ -118,7 +126,8 @@ def plot_curves(
         label = None if title in labelled else title
         labelled.add(title)
         steps, values = np.array(points, dtype=float).reshape(-1, 2).T
-        look = {"color": CYCLE[place % len(CYCLE)], "linestyle": _LINES[place % len(_LINES)]}
+        color = METHODS.get(title, CYCLE[place % len(CYCLE)])
+        look = {"color": color, "linestyle": _LINES[place % len(_LINES)]}
         ax.plot(steps, values, label=label, **look)
     ax.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
     ax.legend()
@@ -133,10 +142,10 @@ def plot_seeds(
         runs: as from `posebook.results.records.read_rows`.
         rows: title -> name in the column `variant`, from top to bottom.
     """
-    for place, row in enumerate(rows.values()):
+    for place, (title, row) in enumerate(rows.items()):
         mine = runs[runs["variant"] == row]
         values = mine[metric].dropna().to_numpy(float) if metric in mine else np.empty(0)
-        color = CYCLE[place % len(CYCLE)]
+        color = method_color(title, row)
         if len(values):
             ax.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=color, linewidth=2)
         ax.plot(values, np.full(len(values), place), "o", color=color, markersize=5, alpha=0.7)

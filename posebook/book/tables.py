@@ -143,6 +143,27 @@ def source(
     return "\n\n".join(said)
 
 
+def floor(
+    runs: pd.DataFrame, rows: Mapping[str, str], metric: str, profile: str = "laptop"
+) -> str:
+    """What lies under a table: the same answer for every picture, and which rows do not reach it.
+
+    Args:
+        rows: what names the rows in `runs` by their titles.
+        metric: "p_mpjpe_mm", which the mean body stands under, or one for the mean pose.
+    """
+    name = "floors/mean-body" if metric == "p_mpjpe_mm" else "floors/mean-pose"
+    floors = published([name], profiles=(profile,))[profile]
+    least, title = mean(floors, name, metric), METRICS[metric].title
+    which = ("mean body, with everybody turned to the same side" if metric == "p_mpjpe_mm"
+             else "mean pose, as the cameras see it")  # fmt: skip
+    worse = [row_title for row_title, row in rows.items() if mean(runs, row, metric) > least]
+    said = f"; **worse than that: {', '.join(worse)}**" if worse else "; all rows lie below it"
+    return (f"*Floor: the training people's {which}, given as the answer to every picture, has "
+            f"{least:.1f} mm {title}{said}. It is made from 3D labels; without them there is no "
+            f"floor. `{command(['floors'], profile)}` computes it.*")  # fmt: skip
+
+
 def behind(name: str, profile: str = "laptop") -> str:
     """The line under what is named in the catalogue, such as "figure-2.6": `source` by name."""
     rows, drawn = catalogue.select([name])

@@ -26,35 +26,48 @@ _UNITS = {
 }  # fmt: skip
 
 
-def order(sample: Sample) -> Iterator[Finding]:
-    """Limbs have a body's proportions only where each joint stands in its own place."""
-    off = _disproportion(sample, _PLACES)
+def order(sample: Sample, takes: list[ViewSequence]) -> Iterator[Finding]:
+    """Limbs have a body's proportions only where each joint stands in its own place.
+
+    They are measured in space where it is known, where no limb is foreshortened.
+    """
+    points, seen, extent = sample.pixels, sample.seen, sample.extent
+    if all(s.joints_3d is not None for s in takes):
+        points = _truth_of(sample, takes)[:, None]
+        seen = np.ones(points.shape[:3], bool)
+        extent = np.linalg.norm(np.ptp(points, axis=2), axis=-1)
+    off = _disproportion(points, seen, extent, _PLACES)
     if off < 0.5:
         return
-    known = sample.seen[:, :, [0, 1, 4]].all(-1)
-    middle = sample.pixels[:, :, [1, 4]].mean(2)
-    root = np.linalg.norm(sample.pixels[:, :, 0] - middle, axis=-1) / sample.extent
+    known = seen[:, :, [0, 1, 4]].all(-1)
+    middle = points[:, :, [1, 4]].mean(2)
+    root = np.linalg.norm(points[:, :, 0] - middle, axis=-1) / extent
     text = (
         f"joint 0 lies {median(root[known]):.0%} of the person's size from the middle of "
         f"joints 1 and 4, limbs are off by a factor of {np.exp(off):.1f}"
     )
-    if _disproportion(sample, _COCO) < off / 2:
+    if _disproportion(points, seen, extent, _COCO) < off / 2:
         yield Finding("order", True, f"{text}; the joints are in COCO's order, not in h36m17's")
     elif off > 0.8:
         yield Finding("order", False, f"{text}; the joints may be in another order than h36m17's")
 
 
-def _disproportion(sample: Sample, places: dict[str, int]) -> float:
+def _disproportion(points, seen, extent, places: dict[str, int]) -> float:
     """By how much limbs differ from a body's, as a mean logarithm; 0 where too few are seen."""
     logs = []
     for names, length in _LIMBS.items():
         for pair in {names, tuple(_other(name) for name in names)}:
             a, b = (places[name] for name in pair)
-            apart = np.linalg.norm(sample.pixels[:, :, a] - sample.pixels[:, :, b], axis=-1)
-            share = (apart / sample.extent)[sample.seen[:, :, a] & sample.seen[:, :, b]]
+            apart = np.linalg.norm(points[:, :, a] - points[:, :, b], axis=-1)
+            share = (apart / extent)[seen[:, :, a] & seen[:, :, b]]
             if np.isfinite(share).any():
                 logs.append(np.log(max(median(share), 1e-3) / length))
     return float(np.abs(logs - np.median(logs)).mean()) if len(logs) > 5 else 0.0
+
+
+def _truth_of(sample: Sample, takes: list[ViewSequence]) -> np.ndarray:
+    """The true joints (N, J, 3) of a sample."""
+    return np.stack([takes[k].joints_3d[t] for k, t in zip(sample.take, sample.frame)])
 
 
 def _other(name: str) -> str:
@@ -104,7 +117,7 @@ def truth(sample: Sample, takes: list[ViewSequence]) -> Iterator[Finding]:
     """Whether the true joints lie where they are seen."""
     if any(s.joints_3d is None for s in takes):
         return
-    world = np.stack([takes[k].joints_3d[t] for k, t in zip(sample.take, sample.frame)])
+    world = _truth_of(sample, takes)
     off, unit = min((_missed(sample, world * f), name) for name, f in _TRUTH_UNITS.items())
     now, extent = _missed(sample, world), median(sample.extent)
     if extent and now > 0.2 * extent:

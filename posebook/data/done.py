@@ -5,17 +5,20 @@ carry what was done to them, and training asks.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 
 # What rows of chapters 3 and 4 ask for, and what takes have to which nothing was done.
 PLAIN: dict[str, object] = {
     "views": "real", "cameras": "known", "labels": "true", "noise": "full", "split": "subjects",
+    "headings": "all",
     "long_takes": False, "recentre": "shift", "projection": "perspective",
 }  # fmt: skip
 
 
 def generated(variant: object) -> dict[str, object]:
     """What a row wants that is made with the embedded takes, and cannot be added to others."""
-    return {name: getattr(variant, name, PLAIN[name]) for name in ("noise", "split", "long_takes")}
+    names = ("noise", "split", "long_takes", "headings")
+    return {name: getattr(variant, name, PLAIN[name]) for name in names}
 
 
 def only_embedded(variant: object) -> bool:
@@ -42,8 +45,25 @@ def check_done(
         names: the row's options that are about takes.
     """
     for name in names:
-        there, wish = done.get(name, PLAIN[name]), getattr(variant, name)
+        there = done[name] if name in done else PLAIN[name]
+        wish = getattr(variant, name) if hasattr(variant, name) else PLAIN[name]
         if there != wish:
             raise ValueError(
                 f"the row wants {name}={wish!r} and its takes have {name}={there!r}; {remedy}"
+            )
+
+
+def refuse_idle(variant: object, readers: Mapping[str, tuple[bool, str]]) -> None:
+    """Raise a ValueError if a row sets an option that nothing in it reads.
+
+    Args:
+        readers: for each option, whether the row reads it, and what would.
+    """
+    defaults = {field.name: field.default for field in fields(variant)}
+    for name, (read, reader) in readers.items():
+        given = getattr(variant, name)
+        if not read and given != defaults[name]:
+            raise ValueError(
+                f"{name}={given!r} has no effect on this row: it is read by {reader}; leave it at "
+                f"{defaults[name]!r}"
             )

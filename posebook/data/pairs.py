@@ -5,7 +5,7 @@ rays are undistorted at load, relative cameras are a table, and a batch is `inde
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,8 +13,10 @@ from torch import Tensor
 
 from posebook.data.plausible import check
 from posebook.data.records import ViewSequence
+from posebook.data.windows import Windows
 from posebook.geometry.camera import Camera, relative, rig_key, stack, to_tensor
 from posebook.geometry.skeleton import H36M
+from posebook.training.draws import send
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,7 @@ class Views:
     focal: float
     rigs: tuple[tuple[Camera, ...], ...]
     done: Mapping[str, object]
+    _windows: dict[int, Windows] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.X)
@@ -62,6 +65,12 @@ class Views:
     @property
     def device(self) -> torch.device:
         return self.X.device
+
+    def windows(self, frames: int) -> Windows:
+        """The windows of so many frames, laid out when they are first asked for."""
+        if frames not in self._windows:
+            self._windows[frames] = Windows(self.X, self.first, self.last, frames)
+        return self._windows[frames]
 
     def labelled(self) -> Tensor:
         """Rows (I',) of the instants whose joints are all known in space."""
@@ -189,6 +198,17 @@ def _rays(sequence: ViewSequence) -> list[np.ndarray]:
     ]
 
 
+def along_time(points: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Points (T, J, D) of which `known` (T, J) are, the others interpolated between these, the ends
+    held. A joint that is never known is left as it is."""
+    points, time = points.copy(), np.arange(len(points))
+    for j in np.flatnonzero(known.any(0) & ~known.all(0)):
+        there = known[:, j]
+        for axis in range(points.shape[-1]):
+            points[:, j, axis] = np.interp(time, time[there], points[there, j, axis])
+    return points
+
+
 def fill_missing(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     """Rays (T, J, 2) of one view with missing joints (confidence 0) filled in.
 
@@ -199,12 +219,7 @@ def fill_missing(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     found = confidence > 0
     if found.all():
         return rays
-    rays, time = rays.copy(), np.arange(len(rays))
-    seen = found.any(axis=0)
-    for joint in np.flatnonzero(seen & ~found.all(axis=0)):
-        for axis in range(2):
-            known = rays[found[:, joint], joint, axis]
-            rays[:, joint, axis] = np.interp(time, time[found[:, joint]], known)
+    rays, seen = along_time(rays, found), found.any(axis=0)
     middle = rays[:, seen].mean(axis=1) if seen.any() else np.zeros_like(rays[:, 0])
     for joint in np.flatnonzero(~seen):
         parent = H36M.parents[joint]
@@ -250,7 +265,7 @@ def draw_views(views: Views, n: int, generator: torch.Generator) -> tuple[Tensor
     V = views.views
     if V < 2:
         raise ValueError(f"the transform re-projection loss needs two views, the data has {V}")
-    pair = torch.randint(V * (V - 1), (n,), generator=generator).to(views.device)
+    pair = send(torch.randint(V * (V - 1), (n,), generator=generator), views.device)
     v1, other = pair // (V - 1), pair % (V - 1)
     return v1, other + (other >= v1)
 
@@ -278,13 +293,3 @@ def gather(views: Views, instant: Tensor, v1: Tensor, v2: Tensor) -> PairBatch:
         v1=v1,
         v2=v2,
     )
-
-
-def windows(views: Views, instant: Tensor, frames: int) -> Tensor:
-    """Rows (B, frames) of the windows round each instant; a clip's ends repeat its end frames."""
-    if frames % 2 == 0:
-        raise ValueError(f"a window is centred on its instant, so its length is odd, not {frames}")
-    offset = torch.arange(frames, device=instant.device) - frames // 2
-    rows = instant[:, None] + offset
-    first, last = views.first[instant, None], views.last[instant, None]
-    return rows.clamp(min=first, max=last)

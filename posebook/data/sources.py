@@ -5,7 +5,9 @@ of each. That is imported only where it is wanted.
 """
 
 import importlib
+import os
 
+from posebook.data.captured.clips import read_clips
 from posebook.data.official.folders import data_folder
 from posebook.data.recorded.views import SOURCE as EMBEDDED_VIEWS
 from posebook.data.recorded.views import ViewsSize, make_views
@@ -14,6 +16,9 @@ from posebook.data.rendered import clips as embedded_clips
 from posebook.data.rendered.store import SIZES
 from posebook.data.rendered.store import SOURCE as EMBEDDED_VIDEO
 
+# The embedded generator on motion that a reader brings, in the file that this variable names.
+OWN_VIEWS, OWN_MOTION = "own-motion", "POSEBOOK_MOTION"
+GENERATED_VIEWS = (EMBEDDED_VIEWS, OWN_VIEWS)
 OFFICIAL_VIEWS = ("human36m", "human36m-gt", "mpi-inf-3dhp")
 OFFICIAL_CLIPS = {"sub-jhmdb": "jhmdb", "penn-action": "penn-action"}  # name: folder
 OFFICIAL_STILLS = "mpii"  # pre-train the base network, whatever the clips
@@ -29,6 +34,8 @@ def refuse_absent(dataset: str, stills: bool = False) -> None:
         FileNotFoundError: with the remedy, where a folder is missing; at once, whereas the clips
             of a data set take minutes to read.
     """
+    if dataset == OWN_VIEWS:
+        own_motion()
     if dataset in OFFICIAL_VIEWS:
         data_folder(dataset.removesuffix("-gt"))
     if dataset in OFFICIAL_CLIPS:
@@ -37,12 +44,14 @@ def refuse_absent(dataset: str, stills: bool = False) -> None:
             data_folder(OFFICIAL_STILLS)
 
 
-def trusted(dataset: str) -> tuple[str, ...]:
-    """What `posebook.data.pairs.collect` need not doubt of a data set's views.
-
-    The reader of an official one knows the order of its joints.
-    """
-    return () if dataset == EMBEDDED_VIEWS else ("order",)
+def own_motion():
+    """The reader's clips. Raises FileNotFoundError or ValueError, with the remedy, without them."""
+    if not os.environ.get(OWN_MOTION):
+        raise FileNotFoundError(
+            f"{OWN_VIEWS} is motion of your own: make a file of it with `python -m posebook "
+            f"motion` and name it with --motion FILE.npz, or in the variable {OWN_MOTION}"
+        )
+    return read_clips(os.environ[OWN_MOTION])
 
 
 def load_views(
@@ -50,18 +59,22 @@ def load_views(
     size: ViewsSize,
     split: str = "subjects",
     noise: str = "full",
+    headings: str = "all",
 ) -> tuple[list[ViewSequence], list[ViewSequence]]:
     """Training and test sequences of a data set of synchronised views.
 
     Args:
-        dataset: "embedded-views", of this `size`, `split` and `noise`; "human36m" (detected 2D),
-            "human36m-gt" or "mpi-inf-3dhp", which have their own.
+        dataset: "embedded-views" or "own-motion", of this `size`, `split`, `noise` and
+            `headings`; "human36m" (detected 2D), "human36m-gt" or "mpi-inf-3dhp", which have
+            their own.
 
     Raises:
         FileNotFoundError, ValueError: with the remedy if files are missing or wrong.
     """
     if dataset == EMBEDDED_VIEWS:
-        return make_views(size, split, noise)
+        return make_views(size, split, noise, headings=headings)
+    if dataset == OWN_VIEWS:
+        return make_views(size, split, noise, headings=headings, clips=own_motion())
     return _official_views(dataset)
 
 
@@ -72,7 +85,7 @@ def _official_views(dataset: str) -> tuple[list[ViewSequence], list[ViewSequence
         return module.load_views(data_folder("human36m"), detections)
     if dataset == "mpi-inf-3dhp":
         return _module(dataset).load_views(data_folder(dataset))
-    known = ", ".join((EMBEDDED_VIEWS, *OFFICIAL_VIEWS))
+    known = ", ".join((*GENERATED_VIEWS, *OFFICIAL_VIEWS))
     raise ValueError(f"{dataset!r} is no data set of views; known: {known}")
 
 

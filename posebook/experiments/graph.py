@@ -1,11 +1,16 @@
 """Walking the graph of runs with Snakemake, going on where an earlier walk was stopped."""
 
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from posebook.experiments import catalogue
 from posebook.paths import CLONE, folder_of, results_folder, runs_folder
 from posebook.storage import exclusive, refuse_unwritable
+from posebook.training.stopping import Stopped
 
 
 def walk(
@@ -15,10 +20,12 @@ def walk(
     jobs: int = 2,
     dataset: str = "",
     again: bool = False,
+    cluster: Path | None = None,
 ) -> int:
     """Compute what is behind some tables, figures or rows (none: all); returns Snakemake's status.
 
     Args:
+        cluster: a Snakemake profile, such as profiles/slurm: runs are jobs there.
         again: also what is finished. Everything is refused before anything is trained: ValueError
             for names, seeds and jobs, RuntimeError while another walk holds the folder of runs,
             OSError for data that is not there and folders that may not be written.
@@ -31,7 +38,15 @@ def walk(
     refuse_unwritable(results_folder(), "set POSEBOOK_RESULTS to a folder of your own")
     config = [f"profile={profile}", f"seeds={seeds}"]
     config += [f"only={','.join(names)}"] * bool(names) + [f"dataset={dataset}"] * bool(dataset)
-    options = ["--cores", str(jobs), "--rerun-incomplete", "--show-failed-logs", "--keep-going"]
+    options = ["--rerun-incomplete", "--show-failed-logs", "--keep-going"]
+    if cluster is None:
+        options = ["--cores", str(jobs), *options]
+    else:
+        if not (cluster / "config.yaml").is_file():
+            raise FileNotFoundError(
+                f"{cluster} has no config.yaml; give a Snakemake profile, such as profiles/slurm"
+            )
+        options = ["--jobs", str(jobs), "--workflow-profile", str(cluster.absolute()), *options]
     # The system lets go of this lock when a run is killed; Snakemake's own stays behind.
     with exclusive(runs_folder()):
         snakemake("--unlock", "--config", *config)
@@ -45,12 +60,40 @@ def walk(
 def snakemake(*arguments: str) -> int:
     """Run Snakemake on the clone's Snakefile; returns its exit status.
 
+    SIGTERM is handed on to all runs, which write their checkpoints, and then raises `Stopped`.
+
     What it keeps for itself lies in the clone, or with the runs where these lie elsewhere: there a
     clone need not be writable, and two people on one do not undo each other's locks.
     """
     elsewhere = ["--directory", str(runs_folder())] if runs_folder() != CLONE / "runs" else []
     command = [sys.executable, "-m", "snakemake", *elsewhere, *arguments]
-    return subprocess.run(command, cwd=CLONE).returncode
+    with _handing_on(), subprocess.Popen(command, cwd=CLONE) as process:
+        return process.wait()
+
+
+@contextmanager
+def _handing_on() -> Iterator[None]:
+    """Meanwhile SIGTERM ends whatever this process has started, and waits until it has ended."""
+    import psutil  # Snakemake brings it along
+
+    came = []
+
+    def hand_on(number: int, frame) -> None:
+        came.append(number)
+        started = psutil.Process().children(recursive=True)
+        for process in started:
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+        # Snakemake itself is waited for by whoever started it.
+        psutil.wait_procs(started[1:])
+
+    before = signal.signal(signal.SIGTERM, hand_on)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if came:
+        raise Stopped(came[0], "what the runs have done is kept; the same command goes on there")
 
 
 def _forget(profile: str, row: catalogue.Row, dataset: str) -> None:

@@ -1,5 +1,7 @@
 """The one path of every run: a row of the catalogue, a profile and a seed become a record."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -11,6 +13,8 @@ from posebook.paths import folder_of, runs_folder
 from posebook.results.outcome import Outcome
 from posebook.results.provenance import code_digest, data_digest, device_name
 from posebook.storage import exclusive
+from posebook.training import processes
+from posebook.training.stopping import stoppable
 
 _CHAPTERS = {"video": video, "lifting": lifting, "factorization": factorization}
 
@@ -33,18 +37,40 @@ def run(
     Raises:
         ValueError, OSError, RuntimeError: for an unknown name or device, a negative seed, data that
             is not there and a folder of somebody else or another run's: before anything is trained.
+            So is a chapter that has no training for several processes.
     """
     found = catalogue.find(row)
     if seed < 0:
         raise ValueError(f"seeds are 0, 1, 2, ..., not {seed}")
     catalogue.settings(found.chapter, profile, found.variant, dataset)
+    if processes.count() > 1 and found.chapter != "video":
+        raise ValueError(
+            f"only rows of chapter 2 train in several processes, and {row} is none: leave torchrun "
+            "away"
+        )
     dataset = dataset or catalogue.CHAPTERS[found.chapter].DATASETS[0]
     catalogue.refuse_absent(found, dataset)
     check_device(device)
     folder = run_folder(row, profile, seed, dataset) if keep else None
-    with exclusive(folder):
+    held = folder if processes.rank() == 0 else None
+    with exclusive(held), stoppable(), _enough_memory(found, profile):
+        processes.largest(0)  # the first process holds the folder before any goes on
         outcome = outcome_of(found, profile, seed, dataset, device, folder, keep=keep)
     return outcome.networks, record_of(found, profile, seed, dataset, device, outcome)
+
+
+@contextmanager
+def _enough_memory(row: catalogue.Row, profile: str) -> Iterator[None]:
+    """A card that is full, with `with`, becomes one sentence that names the setting to lower."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        setting = "segments" if row.chapter == "video" else "batch"
+        raise RuntimeError(
+            f"the card has too little memory for {row.name} at {profile}: lower `{setting}` of "
+            f"PROFILES[{profile!r}] in posebook/{row.chapter}/rows.py, take a smaller --profile, "
+            "or --device cpu"
+        ) from error
 
 
 def check_device(device: str) -> None:

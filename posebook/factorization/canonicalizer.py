@@ -9,6 +9,7 @@ from posebook.factorization.rows import Profile
 from posebook.geometry.rotations import random_rotations
 from posebook.geometry.skeleton import H36M
 from posebook.networks.residual import ResLinear
+from posebook.training.draws import send
 
 
 class Canonicalizer(torch.nn.Module):
@@ -25,5 +26,5 @@ class Canonicalizer(torch.nn.Module):
 
     def loss(self, Y_hat: Tensor, dictionary: Dictionary, generator: torch.Generator) -> Tensor:
         """Distance between Y_hat (B, P, 3) and what is made of it after a random rotation."""
-        turned = Y_hat @ random_rotations(len(Y_hat), generator).to(Y_hat)
+        turned = Y_hat @ send(random_rotations(len(Y_hat), generator), Y_hat.device)
         return losses.canonicalization(Y_hat, dictionary(self.network(turned.flatten(1))))

@@ -45,7 +45,11 @@ def evaluate(
 
     Args:
         actions: one an instant. See `posebook.factorization.measures` for what is measured.
+
+    Raises:
+        ValueError: for pictures without 3D poses, or where not all of them are known.
     """
+    _check_truth(pictures)
     Y_hat, R = predict(model, pictures)
     Y, target = (Y_hat @ R).flatten(0, 1), pictures.Y.flatten(0, 1)
     named = [action for action in actions for _ in range(pictures.views)]
@@ -68,6 +72,21 @@ def evaluate(
     turned = angle(wrong, pictures.turn.flatten(0, 1))
     overall["rotation_error_turned_deg"] = float(turned.mean())
     return overall | _mirror(model, Y_hat, Y, target, named), per_action
+
+
+def _check_truth(pictures: Pictures) -> None:
+    if pictures.Y is None:
+        raise ValueError(
+            "these pictures have no 3D poses to measure against; `predict` gives bodies and "
+            "viewpoints without, and posebook.data.virtual.triangulate_labels gives their views a "
+            "reference from the detections, before `prepare`"
+        )
+    unknown = int((~pictures.Y.isfinite().flatten(1).all(1)).sum())
+    if unknown:
+        raise ValueError(
+            f"the 3D poses of {unknown} of {len(pictures)} instants are not known (NaN); leave "
+            "these instants out"
+        )
 
 
 def _mirror(model, Y_hat: Tensor, Y: Tensor, target: Tensor, actions) -> dict[str, float]:

@@ -24,7 +24,7 @@ from posebook.factorization.pictures import Pictures, body_size
 from posebook.factorization.rows import Profile, Variant
 from posebook.results.provenance import code_digest, data_digest, device_name
 from posebook.storage import key_of, made_once
-from posebook.training.checkpoint import Curves
+from posebook.training.checkpoint import Curves, remove
 from posebook.training.draws import EpochOrder, draw, seed_everything
 from posebook.training.loop import Checkpoint, Schedule, fit
 
@@ -190,4 +190,5 @@ def shared_dictionary(
         if missing:
             learned, record = learn(Checkpoint(cache / f"{name}.training.pt", name))
             save_dictionary(path, learned, **record)
+            remove(cache / f"{name}.training.pt")
         return model, load_dictionary(path, model)

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from posebook.factorization.pictures import Pictures
+from posebook.geometry.places import once
 from posebook.geometry.reflection import OTHER_SIDE, reflected
+from posebook.training.draws import send
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +49,8 @@ def gather(pictures: Pictures, instant: Tensor, v1: Tensor, v2: Tensor) -> Pair:
 
 def reflect_half(pair: Pair, generator: torch.Generator) -> Pair:
     """The pair with every other second picture, by chance, reflected."""
-    chosen = (torch.rand(len(pair.X2), generator=generator) < 0.5).to(pair.X2.device)
-    other = OTHER_SIDE.to(chosen.device)
+    chosen = send(torch.rand(len(pair.X2), generator=generator) < 0.5, pair.X2.device)
+    other = once(OTHER_SIDE, chosen.device)
     return replace(
         pair, reflected=chosen,
         X2=torch.where(chosen[:, None, None], reflected(pair.X2), pair.X2),

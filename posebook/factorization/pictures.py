@@ -4,8 +4,9 @@ Section 4.7.2 subtracts the pelvis and divides by the mean distance of the other
 Intrinsics enter through the rays only, that is by one factor a camera, which the scale removes.
 """
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -64,7 +65,7 @@ def normalize(X: Tensor, found: Tensor | None = None) -> tuple[Tensor, Tensor]:
     The size is the mean distance of the 16 other joints (of those found) from the pelvis.
 
     Raises:
-        ValueError: if a coordinate is missing (NaN) or all joints of a pose coincide.
+        ValueError: if a coordinate is missing (NaN), no joint was found, or all coincide.
     """
     if not torch.isfinite(X).all():
         *pose, joint, _ = (~torch.isfinite(X)).nonzero()[0].tolist()
@@ -81,15 +82,41 @@ def normalize(X: Tensor, found: Tensor | None = None) -> tuple[Tensor, Tensor]:
         size = (distance * counted).sum(-1) / counted.sum(-1).clamp(min=1)
     if not (size > 1e-9).all():
         pose = tuple((~(size > 1e-9)).nonzero()[0].tolist())
-        raise ValueError(
-            f"2D pose {pose}: all joints coincide, so that it has no size to divide by; drop it"
-        )
+        nobody = found is not None and not found[pose].any()
+        why = "no joint was found" if nobody else "all joints coincide"
+        raise ValueError(f"2D pose {pose}: {why}, so that it has no size to divide by; drop it")
     return centred / size[..., None, None], size
 
 
 def body_size(Y: Tensor) -> Tensor:
     """Mean distance (...) of the 16 joints from the pelvis in the picture plane of (..., P, 3)."""
     return (Y - Y[..., H36M.root : H36M.root + 1, :])[..., _OTHERS, :2].norm(dim=-1).mean(-1)
+
+
+def seen_instants(views: Views) -> Views:
+    """The instants at which every view has found somebody: a pose of nobody has no size.
+
+    Warns:
+        UserWarning: with the number of those left out.
+
+    Raises:
+        ValueError: if none is left.
+    """
+    keep = (views.w > 0).any(-1).all(-1)
+    lost = int((~keep).sum())
+    if not lost:
+        return views
+    if lost == len(views):
+        raise ValueError("at every instant a view sees nobody; leave out the view that does not")
+    warnings.warn(
+        f"{lost} of {len(views)} instants are left out: one of their views has found nobody",
+        stacklevel=2,
+    )
+    new = keep.cumsum(0)
+    rows = {name: getattr(views, name)[keep] for name in ("X", "w", "rig", "action", "subject")}
+    Y = None if views.Y is None else views.Y[keep]
+    first, last = views.first[keep], views.last[keep]
+    return replace(views, Y=Y, first=new[first] - keep[first].long(), last=new[last] - 1, **rows)
 
 
 def prepare(views: Views, recentre: str = "shift", projection: str = "perspective") -> Pictures:

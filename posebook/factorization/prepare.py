@@ -6,11 +6,11 @@ from dataclasses import replace
 from posebook.data.done import check_done, generated, refuse_generated
 from posebook.data.pairs import collect
 from posebook.data.records import ViewSequence
-from posebook.data.sources import EMBEDDED_VIEWS, load_views, trusted
+from posebook.data.sources import EMBEDDED_VIEWS, GENERATED_VIEWS, load_views
 from posebook.data.virtual import with_views
 from posebook.factorization.dictionary import Dictionary
 from posebook.factorization.network import FactorizationNetwork
-from posebook.factorization.pictures import Pictures, prepare
+from posebook.factorization.pictures import Pictures, prepare, seen_instants
 from posebook.factorization.rows import Profile, Variant
 
 
@@ -24,13 +24,12 @@ def load(
     Raises:
         ValueError: where the variant needs two views of an instant and the data has one.
     """
-    trust = trusted(dataset)
-    if dataset != EMBEDDED_VIEWS:
+    if dataset not in GENERATED_VIEWS:
         refuse_generated(variant, dataset)
-    train, test = load_views(dataset, profile.size, noise=variant.noise)
-    pictures = _prepare(train, variant, device, trust)
+    train, test = load_views(dataset, profile.size, noise=variant.noise, headings=variant.headings)
+    pictures = _prepare(train, variant, device)
     pictures = replace(pictures, done={**pictures.done, **generated(variant)})
-    test = collect(test, device, trust)
+    test = collect(test, device)
     actions = tuple(test.actions[a] for a in test.action.tolist())
     return pictures, prepare(test, variant.recentre, variant.projection), actions
 
@@ -46,20 +45,20 @@ def prepare_takes(takes: Sequence[ViewSequence], variant: Variant, device="cpu")
     return _prepare(takes, variant, device)
 
 
-def _prepare(takes: Sequence[ViewSequence], variant: Variant, device, trust=()) -> Pictures:
-    views = collect(with_views(takes, variant.views), device, trust)
+def _prepare(takes: Sequence[ViewSequence], variant: Variant, device) -> Pictures:
+    views = collect(with_views(takes, variant.views), device)
     if views.views < 2 and variant.consistency != "none":
         raise ValueError(
             "the consistent factorization loss (eq. 4.4) needs two views of an instant, the data "
             f"has {views.views}"
         )
-    return prepare(views, variant.recentre, variant.projection)
+    return prepare(seen_instants(views), variant.recentre, variant.projection)
 
 
 def check_prepared(pictures: Pictures, variant: Variant) -> None:
     """Raise a ValueError if pictures are not as a row wants them: its options have no effect."""
     check_done(
-        pictures.done, variant, ("views", "noise", "recentre", "projection"),
+        pictures.done, variant, ("views", "noise", "headings", "recentre", "projection"),
         "make them with posebook.factorization.prepare.prepare_takes(takes, variant), embedded "
         "ones with `load`",
     )  # fmt: skip
@@ -67,7 +66,10 @@ def check_prepared(pictures: Pictures, variant: Variant) -> None:
 
 def data_key(profile: Profile, variant: Variant) -> tuple:
     """What `load` depends on: rows with the same key share their data."""
-    return profile.size, variant.noise, variant.views, variant.recentre, variant.projection
+    return (
+        profile.size, variant.noise, variant.headings, variant.views, variant.recentre,
+        variant.projection,
+    )  # fmt: skip
 
 
 def build(

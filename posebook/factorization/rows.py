@@ -6,10 +6,13 @@ stage, the dictionary learned by structure from motion, which is trained once fo
 
 from dataclasses import dataclass, replace
 
-from posebook.data.sources import EMBEDDED_VIEWS, OFFICIAL_VIEWS, ViewsSize
+from posebook.data.done import refuse_idle
+from posebook.data.sources import GENERATED_VIEWS, OFFICIAL_VIEWS, ViewsSize
 from posebook.factorization.pictures import Pictures
 
-DATASETS = (EMBEDDED_VIEWS, *OFFICIAL_VIEWS)
+DATASETS = (*GENERATED_VIEWS, *OFFICIAL_VIEWS)
+
+
 @dataclass(frozen=True)
 class Variant:
     """What makes a row.
@@ -30,6 +33,7 @@ class Variant:
         adversarial: a critic that has seen unpaired true poses.
         canonical: C3DPO's second network.
         views: as in `posebook.lifting.rows`.
+        headings: which ways people face, as in `posebook.data.recorded.views`.
         recentre, projection: as in `posebook.factorization.pictures`.
     """
 
@@ -51,6 +55,20 @@ class Variant:
     recentre: str = "shift"
     projection: str = "perspective"
     noise: str = "full"
+    headings: str = "all"
+
+    def __post_init__(self) -> None:
+        learned = (self.pretrained, "a dictionary that is learned first (pretrained)")
+        dictionary = (self.dictionary != "none", "a dictionary")
+        readers = {
+            "lam": (self.consistency != "none", "a loss with consistency (equation 4.8)"),
+            "starts": learned,
+            "consistent_dictionary": learned,
+            "camera": learned,
+            "code": dictionary,
+            "levels": (self.dictionary == "hierarchy", "dictionary='hierarchy'"),
+        }
+        refuse_idle(self, readers)
 
 
 _OURS = Variant()
@@ -91,6 +109,12 @@ VARIANTS: dict[str, Variant] = {
     "consistent-hd": replace(_CONSISTENT, consistency="none"),
     "consistent-unreflected": replace(_CONSISTENT, reflected=False),
     "reflected-cf": Variant(reflected=True),
+    # Table 4.1 where people face two ways, as in recorded studios
+    "studio-baseline": replace(_DIRECT, consistency="none", headings="studio"),
+    "studio-hd": Variant(consistency="none", headings="studio"),
+    "studio-adv": Variant(consistency="none", adversarial=True, headings="studio"),
+    "studio-cf": Variant(headings="studio"),
+    "studio-consistent": replace(_CONSISTENT, headings="studio"),
     # What else we add
     "cf-direct": _DIRECT,
     "cf-untrained": _UNTRAINED,
@@ -121,6 +145,9 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
         "cf-direct", "cf-scale-free", "orthographic", "ray-centred", "scale-free-ray-centred",
         "exact-joints", "levels-6", "levels-12", "code-25", "cf-untrained", "lambda-0.3",
         "lambda-3",
+    ),
+    "headings-4.1": (
+        "studio-baseline", "studio-hd", "studio-adv", "studio-cf", "studio-consistent",
     ),
     "beyond-4": ("consistent", "consistent-hd", "consistent-unreflected", "reflected-cf"),
 }  # fmt: skip

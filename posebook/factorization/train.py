@@ -21,7 +21,7 @@ from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of
 from posebook.training.adversary import Adversary
 from posebook.training.checkpoint import Clock, Curves
-from posebook.training.draws import EpochOrder, draw
+from posebook.training.draws import EpochOrder, draw, send
 from posebook.training.loop import Checkpoint, Schedule, fit
 
 # Of the critic's score beside L_re-proj; of 0.03 and 0.2 the one with the smaller error on a
@@ -144,7 +144,7 @@ def _adversary(pictures: Pictures, profile: Profile) -> Adversary:
     poses = (CRITIC_UNIT * pictures.Y / body_size(pictures.Y)[..., None, None]).flatten(0, 1)
 
     def real(n: int, generator: torch.Generator) -> Tensor:
-        return poses[torch.randint(len(poses), (n,), generator=generator).to(poses.device)]
+        return poses[send(torch.randint(len(poses), (n,), generator=generator), poses.device)]
 
     return Adversary(real, profile.critic_width, pictures.X.device)
 

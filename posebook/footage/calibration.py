@@ -29,16 +29,21 @@ _OPENCV = {
     "size": "size image_size resolution",
     "width": "image_width width W", "height": "image_height height H", "fisheye": "fisheye",
 }  # fmt: skip
+_NO_POSE = {"rotation": np.eye(3), "translation": np.zeros(3)}
 _QUALISYS_FLIP = np.diag([1.0, -1.0, -1.0])  # its cameras look along -z with y up
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Cameras in metres, the unit that the file was taken to have, and what was assumed."""
+    """Cameras in metres, the unit that the file was taken to have, and what was assumed.
+
+    Where the file has intrinsics alone, all cameras stand in the origin, and `posed` is False.
+    """
 
     cameras: tuple[Camera, ...]
     unit: str
     notes: tuple[str, ...]
+    posed: bool = True
 
 
 @dataclass(eq=False)
@@ -77,10 +82,15 @@ def read_calibration(*paths: str | Path, unit: str = "") -> Calibration:
         entries = _read_opencv(paths, reader)
     else:
         raise ValueError(f"{reader.source}: not a calibration; known are {', '.join(SUFFIXES)}")
-    return _calibration([_camera(name, entry, reader) for name, entry in entries], unit, reader)
+    posed = any(entry.get(key) is not None for _, entry in entries
+                for key in ("rotation", "translation"))  # fmt: skip
+    if not posed:
+        entries = [(name, {**entry, **_NO_POSE}) for name, entry in entries]
+    found = [_camera(name, entry, reader) for name, entry in entries]
+    return _calibration(found, unit, reader, posed)
 
 
-def _calibration(cameras: list[Camera], unit: str, reader: _Reader) -> Calibration:
+def _calibration(cameras: list[Camera], unit: str, reader: _Reader, posed: bool) -> Calibration:
     if len(cameras) < 2:
         raise ValueError(
             f"{reader.source}: {len(cameras)} camera where depth needs two; give the calibration "
@@ -89,6 +99,8 @@ def _calibration(cameras: list[Camera], unit: str, reader: _Reader) -> Calibrati
     names = [camera.name for camera in cameras]
     if twice := [name for name in names if names.count(name) > 1]:
         raise reader.error(twice[0], "the name stands there twice", "give each its own")
+    if not posed:
+        return Calibration(tuple(cameras), "", tuple(reader.notes), posed=False)
     centers = np.stack([camera.center for camera in cameras])
     apart = np.linalg.norm(centers[:, None] - centers, axis=-1).max()
     if not unit:
@@ -100,8 +112,6 @@ def _calibration(cameras: list[Camera], unit: str, reader: _Reader) -> Calibrati
         )
     cameras = [replace(camera, center=camera.center * UNITS[unit]) for camera in cameras]
     return Calibration(tuple(cameras), unit, tuple(reader.notes))
-
-
 
 
 # ---------------------------------------------------------------- one camera
@@ -136,6 +146,10 @@ def _lens(entry: dict, name: str, reader: _Reader) -> dict:
     if fisheye and given.size != 4:
         raise reader.error(name, f"fisheye is true and distortions are {given.size} numbers",
                            "a fisheye has k1, k2, k3, k4; else set fisheye = false")  # fmt: skip
+    if given[8:].any():
+        raise reader.error(name, f"distortions are {given.size} numbers, with thin prisms or a "
+                           "tilted sensor, which is not read", "calibrate with 5 or 8")  # fmt: skip
+    given = given[:8]
     if not given.any() and not fisheye:
         return {}
     given = np.append(given, np.zeros(max(0, 4 - given.size)))

@@ -111,7 +111,7 @@ def _is_25b(joints: np.ndarray) -> bool:
     spread = np.where(found, joints, -np.inf).max(-2) - np.where(found, joints, np.inf).min(-2)
     share = off / np.linalg.norm(spread, axis=-1)
     share = share[np.isfinite(share)]
-    return len(share) > 0 and bool(np.median(share) > 0.1)
+    return len(share) > 0 and bool(np.median(share) > 0.05)  # an arm may hang there
 
 
 def _joints_of(path: Path, frames: list[list[np.ndarray]], told: str) -> tuple[int, str]:
@@ -158,8 +158,9 @@ def _people(file: Path) -> list[np.ndarray]:
     data = _json(file)
     if not isinstance(data, dict) or "people" not in data:
         raise ValueError(f"{file}: no list `people`; this is not one of OpenPose's files")
-    return [_person(person.get("pose_keypoints_2d"), file, "pose_keypoints_2d")
-            for person in data["people"]]  # fmt: skip
+    people = [_person(person.get("pose_keypoints_2d"), file, "pose_keypoints_2d")
+              for person in data["people"]]  # fmt: skip
+    return [person for person in people if len(person)]  # trackers leave empty places
 
 
 def _read_results(file: Path) -> tuple[int, list[list[np.ndarray]], list[str]]:
@@ -231,19 +232,25 @@ def aligned(views: list[View], cut: bool = False) -> list[View]:
     begin = min(view.start for view in views)
     end = {view.name: view.start - begin + len(view) for view in views}
     exact = {view.name: end[view.name] for view in views if view.exact}
-    if len(set(exact.values())) > 1 and not cut:
-        said = ", ".join(f"{name} has {length}" for name, length in exact.items())
-        raise ValueError(f"cameras of different length in frames: {said}; cut them to start and "
-                         "end together, or give --cut if they start together")  # fmt: skip
+    if not cut:
+        refuse_lengths(exact)
     if len({view.joint_set for view in views}) > 1:
         said = ", ".join(f"{view.name} has {view.joint_set}" for view in views)
         raise ValueError(f"cameras of different joints: {said}; detect with one model, or name the "
                          "joint set with --joints")  # fmt: skip
     T = min(exact.values()) if exact else max(end.values())
-    return [_spread(view, view.start - begin, T) for view in views]
+    return [spread(view, view.start - begin, T) for view in views]
 
 
-def _spread(view: View, before: int, T: int) -> View:
+def refuse_lengths(frames: dict[str, int]) -> None:
+    """Raise ValueError where cameras, by their names, have different numbers of frames."""
+    if len(set(frames.values())) > 1:
+        said = ", ".join(f"{name} has {length}" for name, length in frames.items())
+        raise ValueError(f"cameras of different length in frames: {said}; cut them to start and "
+                         "end together, or give --cut if they start together")  # fmt: skip
+
+
+def spread(view: View, before: int, T: int) -> View:
     """The view in T frames, of which so many come before its first."""
     joints = np.full((T, *view.joints.shape[1:]), np.nan)
     confidence = np.zeros(joints.shape[:-1])

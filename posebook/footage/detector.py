@@ -4,12 +4,14 @@ It finds one person in a picture; whoever has boxes gives them, and each person 
 their own. It is no dependency, because a plain installation brings a second OpenCV along.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from posebook.geometry.skeleton import MEDIAPIPE
 
+NAME = "MediaPipe 0.10.14"
 INSTALL = ('pip install --no-deps mediapipe==0.10.14 absl-py attrs flatbuffers "protobuf>=4.25,<5"')
 ABSENT = (
     f"no detector is installed: {INSTALL}; or detect with RTMLib or torchvision's Keypoint R-CNN "
@@ -56,7 +58,10 @@ def _network(video: bool):
     require()
     from mediapipe.python.solutions.pose import Pose
 
-    return Pose(static_image_mode=not video, model_complexity=1)
+    # What it says of its own protobuf, at every frame, helps nobody.
+    warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
+    # Its smoothing lags behind; bodies are smoothed, both ways in time, when they are lifted.
+    return Pose(static_image_mode=not video, model_complexity=1, smooth_landmarks=False)
 
 
 def _in_box(network, picture: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from posebook.data.pairs import along_time
 from posebook.geometry.skeleton import H36M
 from posebook.storage import whole
 
@@ -17,19 +18,24 @@ Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 # How the bones of BVH's rest pose point, +y up, the person facing +z: as in a T.
 _REST = {"Knee": (0, -1, 0), "Foot": (0, -1, 0), "Spine": (0, 1, 0), "Thorax": (0, 1, 0),
          "Nose": (0, 0.8, 0.6), "Head": (0, 0.8, -0.6)}  # fmt: skip
+LOOSE_MM = 5.0  # rigid bones that are nearer need no word
 END_CM = 5.0  # length of what sticks out of the last joints
 
 
-def write_all(stem: Path, world: np.ndarray, fps: float) -> tuple[list[Path], list[str]]:
-    """All files of bodies (T, 17, 3), and a sentence about each that could not be written."""
+def write_all(stem: Path, world: np.ndarray, fps: float) -> list[str]:
+    """All files of bodies (T, 17, 3); what is to be said about those that are not the same."""
     _check(world, fps)
-    written, notes = [], []
+    notes = []
     for suffix, write in WRITERS.items():
         try:
-            written.append(write(stem.with_name(stem.name + suffix), world, fps))
+            write(stem.with_name(stem.name + suffix), world, fps)
         except ModuleNotFoundError as problem:
             notes.append(str(problem))
-    return written, notes
+    off = 1000 * rigid_distance(world)
+    if off > LOOSE_MM:
+        notes.append(f"{stem.name}.bvh: its bones are rigid and those of the bodies change length; "
+                     f"a joint lies a median {off:.0f} mm off")  # fmt: skip
+    return notes
 
 
 def _check(world: np.ndarray, fps: float) -> None:
@@ -112,10 +118,11 @@ def write_bvh(path: Path, world: np.ndarray, fps: float) -> Path:
     """A skeleton of rigid bones, of median length, in centimetres, +y up; rotations in Z, X, Y.
 
     Where several bones begin at one joint (hips and spine; shoulders and neck), their angles to
-    each other are rigid too: a least-squares fit (Kabsch) turns them together.
+    each other are rigid too: a least-squares fit (Kabsch) turns them together. Each bone begins
+    where the one before it ends and points to where its own end should be.
     """
     bodies = 100 * without_gaps(world) @ Y_UP.T
-    offsets, turns = _rigid(bodies)
+    offsets, turns, _ = _rigid(bodies)
     order, lines = [], ["HIERARCHY"]
 
     def joint(j: int, depth: int) -> None:
@@ -143,20 +150,22 @@ def write_bvh(path: Path, world: np.ndarray, fps: float) -> Path:
     return _write(path, "\n".join(lines) + "\n")
 
 
+def rigid_distance(world: np.ndarray) -> float:
+    """Median distance in metres of bodies (T, J, 3) from a skeleton of rigid bones: BVH's."""
+    filled = without_gaps(world)
+    return float(np.nanmedian(np.linalg.norm(_rigid(filled @ Y_UP.T)[2] - world @ Y_UP.T, axis=-1)))
+
+
 def without_gaps(world: np.ndarray) -> np.ndarray:
     """Bodies (T, J, 3) with unknown joints interpolated along time, the ends held.
 
     Raises:
         ValueError: naming a joint that no frame knows.
     """
-    filled, time = world.copy(), np.arange(len(world))
-    for j, name in enumerate(H36M.names):
-        known = np.isfinite(world[:, j]).all(-1)
-        if not known.any():
-            raise ValueError(f"joint {name} is known in no frame; BVH needs all of them")
-        for axis in range(3):
-            filled[:, j, axis] = np.interp(time, time[known], world[known, j, axis])
-    return filled
+    known = np.isfinite(world).all(-1)
+    for j in np.flatnonzero(~known.any(0)):
+        raise ValueError(f"joint {H36M.names[j]} is known in no frame; BVH needs all of them")
+    return along_time(world, known)
 
 
 def _children(j: int) -> list[int]:
@@ -168,17 +177,17 @@ def _rest(name: str) -> tuple[float, float, float]:
     return _REST.get(name) or _REST.get(name[1:]) or (side, 0.0, 0.0)
 
 
-def _rigid(bodies: np.ndarray) -> tuple[np.ndarray, dict[int, Rotation]]:
-    """Offsets (J, 3) of the rest pose, and each joint's rotation in the world."""
-    offsets, turns = np.zeros((len(H36M), 3)), {}
+def _rigid(bodies: np.ndarray) -> tuple[np.ndarray, dict[int, Rotation], np.ndarray]:
+    """Offsets (J, 3) of the rest pose; each joint's rotation in the world, and place (T, J, 3)."""
+    offsets, turns, at = np.zeros((len(H36M), 3)), {}, bodies.copy()
     for j in range(len(H36M)):
         children, parent = _children(j), H36M.parents[j]
         if not children:
             turns[j] = turns[parent]
             continue
-        bones = bodies[:, children] - bodies[:, [j]]
-        lengths = np.linalg.norm(bones, axis=-1, keepdims=True)
-        bones = bones / np.maximum(lengths, 1e-9)
+        lengths = np.linalg.norm(bodies[:, children] - bodies[:, [j]], axis=-1)
+        bones = bodies[:, children] - at[:, [j]]
+        bones = bones / np.maximum(np.linalg.norm(bones, axis=-1, keepdims=True), 1e-9)
         rest = np.array([_rest(H36M.names[child]) for child in children])
         if len(children) > 1:
             # The angles between the bones are those of this body: the mean over the frames.
@@ -187,8 +196,10 @@ def _rigid(bodies: np.ndarray) -> tuple[np.ndarray, dict[int, Rotation]]:
             turns[j] = _fitted(rest, bones)
         else:
             turns[j] = _swung(turns[parent], rest[0], bones[:, 0])
-        offsets[children] = rest * np.median(lengths, axis=0)
-    return offsets, turns
+        offsets[children] = rest * np.median(lengths, axis=0)[:, None]
+        for child in children:
+            at[:, child] = at[:, j] + turns[j].apply(offsets[child])
+    return offsets, turns, at
 
 
 def _fitted(rest: np.ndarray, bones: np.ndarray) -> Rotation:

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from posebook.data.formats.pictures import read_video
+from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
 from posebook.palette import side_color
 
@@ -80,6 +81,17 @@ def open_footage(path: str | Path, fps: float = 0.0) -> Footage:
     height, width = frame.shape[:2]
     known = int(count) if 0 < count < 1e9 else None
     return Footage(path, (width, height), fps, known, int(turned) % 360)
+
+
+def refuse_size(footage: Footage, camera: Camera, source: Path) -> None:
+    """Raise ValueError where a video has not the pixels of its camera's calibration, to 1 %."""
+    size = footage.resolution
+    if np.abs(np.array(camera.resolution) / size - 1).max() <= 0.01:
+        return
+    turned = " (is it turned?)" if camera.resolution[::-1] == size else ""
+    raise ValueError(f"{source}: camera {camera.name} has {camera.resolution[0]} x "
+                     f"{camera.resolution[1]} pixels and the video {size[0]} x {size[1]}"
+                     f"{turned}; calibrate at the size of the video")  # fmt: skip
 
 
 def write_film(

@@ -76,7 +76,8 @@ class Health:
                 said.append(f"camera {name} is {abs(self.shift[v])} frames "
                             f"{'late' if self.shift[v] > 0 else 'early'}; cut so many from the "
                             f"start of {'it' if self.shift[v] > 0 else 'the others'}, or "
-                            "synchronise")  # fmt: skip
+                            "synchronise; where extrinsics are somewhat off, --refine first"
+                            )  # fmt: skip
             if self.found[v] < 0.5:
                 said.append(f"camera {name} shows {self.found[v]:.0%} of the joints; turn it, or "
                             "leave it out")  # fmt: skip

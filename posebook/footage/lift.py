@@ -6,16 +6,17 @@ the report lists them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from posebook.footage import detector, export
 from posebook.footage.calibration import read_calibration
-from posebook.footage.detections import View, read_detections
-from posebook.footage.film import Footage, open_footage, write_film
+from posebook.footage.detections import View, read_detections, spread
+from posebook.footage.film import Footage, open_footage, refuse_size, write_film
 from posebook.footage.lifter import NETWORK, SMOOTH, jitter, level_camera, lift, smoothed
+from posebook.footage.temporal import FORMS, limbs
 from posebook.footage.tracks import FEWEST, Track, crossings, exchanges, follow, runs
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
@@ -38,6 +39,7 @@ class Wishes:
     focal: float = 0.0
     fps: float = 0.0
     joints: str = ""
+    temporal: str = ""
     network: str = NETWORK
     smooth: float = 1000 * SMOOTH
     background: str = "blurred"
@@ -71,8 +73,9 @@ def lift_video(
     notes: list[str] = []
 
     def note(text: str) -> None:
-        notes.append(text)
-        say(text)
+        if text not in notes:  # a film is read more than once
+            notes.append(text)
+            say(text)
 
     footage = open_footage(video, wishes.fps)
     _check(wishes)
@@ -104,6 +107,8 @@ def _check(wishes: Wishes) -> None:
     if wishes.person < 0 or wishes.focal < 0 or wishes.smooth < 0:
         raise ValueError("person, focal and smooth must not be negative, got "
                          f"{wishes.person}, {wishes.focal:g} and {wishes.smooth:g}")  # fmt: skip
+    if wishes.temporal and wishes.temporal not in FORMS:
+        raise ValueError(f"no temporal form {wishes.temporal!r}; there are {', '.join(FORMS)}")
     if not wishes.detections:
         detector.require()
 
@@ -129,12 +134,7 @@ def _camera(footage: Footage, wishes: Wishes, note: Callable[[str], None]) -> Ca
                          f"{', '.join(c.name for c in found.cameras)}) filmed {footage.path.name}? "
                          "Name the video as the camera is named")  # fmt: skip
     [camera] = cameras
-    off = np.abs(np.array(camera.resolution) / size - 1).max()
-    if off > 0.01:
-        turned = " (is it turned?)" if camera.resolution[::-1] == size else ""
-        raise ValueError(f"{wishes.calibration}: camera {camera.name} has {camera.resolution[0]} x "
-                         f"{camera.resolution[1]} pixels and the video {size[0]} x {size[1]}"
-                         f"{turned}; calibrate at the size of the video")  # fmt: skip
+    refuse_size(footage, camera, wishes.calibration)
     note(f"camera {camera.name} of {wishes.calibration}; its world is taken to have +z up")
     return camera
 
@@ -164,7 +164,7 @@ def _detected(footage: Footage, wishes: Wishes, note: Callable[[str], None]) -> 
     if not found:
         raise ValueError(f"{wishes.boxes}: no boxes for {footage.path}")
     joints, confidence = (np.stack(part) for part in zip(*found))
-    note("joints by MediaPipe 0.10.14" + (", one person" if boxes is None else ""))
+    note(f"joints by {detector.NAME}" + (", one person" if boxes is None else ""))
     return View(footage.path.stem, joints, confidence, "mediapipe33")
 
 
@@ -201,11 +201,7 @@ def _to_video(view: View, footage: Footage, path: Path, note: Callable[[str], No
         start = 0
     if len(view) < T:
         note(f"{path}: {len(view)} of the video's {T} frames have detections, from {start} on")
-    rest = ((start, T - start - len(view)), (0, 0), (0, 0))
-    return replace(
-        view, joints=np.pad(view.joints, (*rest, (0, 0)), constant_values=np.nan),
-        confidence=np.pad(view.confidence, rest), start=0,
-    )  # fmt: skip
+    return spread(view, start, T)
 
 
 def _refuse_outside(view: View, footage: Footage) -> None:
@@ -249,6 +245,9 @@ def _lifted(
     there, at = track.places >= 0, (np.arange(len(view)), np.maximum(track.places, 0))
     joints = np.where(there[:, None, None], view.joints[at], np.nan)
     confidence = np.where(there[:, None], view.confidence[at], 0.0)
+    if wishes.temporal:
+        joints, confidence = limbs(footage, joints, confidence, wishes.temporal,
+                                   lambda text: note(f"person {number}: {text}"))  # fmt: skip
     bodies = lift(joints, confidence, camera, wishes.network)
     steady = smoothed(bodies, footage.fps, wishes.smooth / 1000)
     person = Lifted(number, joints, confidence, steady)
@@ -268,8 +267,7 @@ def _write(
     person: Lifted, camera: Camera, footage: Footage, out: Path, note: Callable[[str], None]
 ) -> None:
     stem = out / f"person{person.number}"
-    _, said = export.write_all(stem, camera.to_world(person.bodies), footage.fps)
-    for text in said:
+    for text in export.write_all(stem, camera.to_world(person.bodies), footage.fps):
         note(text)
     if len(person.missing):
         note(f"{stem.name}.bvh: {runs(person.missing)} are filled along time, for BVH has no gaps")

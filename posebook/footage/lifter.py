@@ -54,16 +54,17 @@ def lift(
     if not seen.any():
         raise ValueError(f"no frame shows {FEWEST} joints of the person, too few to lift")
     (model,), _ = load(network)
-    X = fill_missing(camera.rays(joints), np.where(seen[:, None], confidence, 0.0))
+    X = fill_missing(camera.rays(joints), confidence)
     X, w = to_tensor(X), to_tensor(confidence)
     with torch.inference_mode():
-        parts = [_global(model, with_confidences(x, c) if model.confidences else x)
+        parts = [in_space(model, with_confidences(x, c) if model.confidences else x)
                  for x, c in zip(X.split(chunk), w.split(chunk))]  # fmt: skip
     return np.where(seen[:, None, None], torch.cat(parts).double().numpy(), np.nan)
 
 
-def _global(model, x: torch.Tensor) -> torch.Tensor:
-    """With the relative pose of `lift`, which is mirrored at test, and the root of `forward`."""
+def in_space(model, x: torch.Tensor) -> torch.Tensor:
+    """Bodies (B, 17, 3) in the camera's frame: the pose of `lift`, which is mirrored at test, and
+    the root of `forward`."""
     _, r = model(x)
     return global_pose(model.lift(x), r)
 
@@ -81,6 +82,10 @@ def smoothed(bodies: np.ndarray, fps: float, seconds: float = SMOOTH) -> np.ndar
 
 def jitter(bodies: np.ndarray) -> float:
     """Mean length in millimetres of the second differences of joints relative to the root."""
-    relative = bodies - bodies[:, H36M.root : H36M.root + 1]
-    second = np.linalg.norm(np.diff(relative, 2, axis=0), axis=-1)
-    return 1000 * float(np.nanmean(second)) if np.isfinite(second).any() else float("nan")
+    return 1000 * shaking(bodies - bodies[:, H36M.root : H36M.root + 1])
+
+
+def shaking(joints: np.ndarray) -> float:
+    """Mean length of the second differences of joints (T, J, D) along time, where known."""
+    second = np.linalg.norm(np.diff(joints, 2, axis=0), axis=-1)
+    return float(np.nanmean(second)) if np.isfinite(second).any() else float("nan")

@@ -3,7 +3,8 @@
 Within a frame, two people of two views belong together where the median distance to their common
 triangulation is small against the person's size in the picture. Groups grow from the best pair on;
 a person joins where they fit every member. Groups are then followed: from frame to frame each goes
-to the nearest body (linear assignment). Whoever only one camera sees cannot be placed.
+to the body nearest to where it would be if it walked on (linear assignment). Whoever only one
+camera sees cannot be placed.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from posebook.geometry.camera import Camera
 SURE = 0.3  # detections below take no part
 FITS = 0.12  # of the person's size in the picture: further off, they are two people
 STRIDE = 0.5  # metres between two frames, at most; and for each frame in which nobody was seen
+GOES_ON = 5  # frames for which somebody unseen is thought to walk on
 FEWEST = 5  # joints that both views must show
 
 
@@ -57,6 +59,22 @@ def find_people(cameras: tuple[Camera, ...], views: list[View]) -> list[Person]:
                 track.places[t, v] = place
             track.middle[t] = spot
     return sorted(tracks, key=lambda track: -int((track.places >= 0).sum()))
+
+
+def surest(views: list[View]) -> Person:
+    """In each picture whoever is detected best: the person, where poses are unknown or wrong."""
+    places = np.stack([view.confidence.sum(-1).argmax(1) for view in views], axis=1)
+    there = np.stack([view.people.any(1) for view in views], axis=1)
+    return Person(np.where(there, places, -1), np.full((len(views[0]), 3), np.nan))
+
+
+def unconfirmed(person: Person, views: list[View]) -> bool:
+    """Whether no picture shows more than one person, and yet a view is mostly not confirmed: then
+    it is the cameras that do not fit, and nobody is to be left out for it."""
+    if any(view.people.sum(1).max() > 1 for view in views):
+        return False
+    return any((person.places[view.people.any(1), v] < 0).mean() > 0.5
+               for v, view in enumerate(views) if view.people.any())  # fmt: skip
 
 
 def take_of(
@@ -152,10 +170,20 @@ def _follow(tracks: list[Person], spots: np.ndarray, t: int) -> list[Person | No
         return found
     last = [int(np.flatnonzero((track.places >= 0).any(1))[-1]) for track in tracks]
     there = np.stack([track.middle[k] for track, k in zip(tracks, last)])
+    ahead = np.stack([_predicted(track, k, t) for track, k in zip(tracks, last)])
     reach = STRIDE * (t - np.array(last))
     apart = np.linalg.norm(there[:, None] - spots, axis=-1)
     allowed = apart <= np.minimum(reach, 10 * STRIDE)[:, None]
-    for k, spot in zip(*linear_sum_assignment(np.where(allowed, apart, 1e6))):
+    off = np.linalg.norm(ahead[:, None] - spots, axis=-1)
+    for k, spot in zip(*linear_sum_assignment(np.where(allowed, off, 1e6))):
         if allowed[k, spot]:
             found[spot] = tracks[k]
     return found
+
+
+def _predicted(track: Person, last: int, t: int) -> np.ndarray:
+    """(3,) where somebody who was seen in frame `last` is in frame t, if they go on as before."""
+    before = last - 1
+    if before < 0 or not np.isfinite(track.middle[before]).all():
+        return track.middle[last]
+    return track.middle[last] + (track.middle[last] - track.middle[before]) * min(t - last, GOES_ON)

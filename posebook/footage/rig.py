@@ -1,8 +1,9 @@
 """A folder of one's own cameras, from its files to bodies in space, without a label.
 
-The folder holds a calibration, and for each camera a folder or a file of detections whose name has
-the camera's. First comes the health of the rig; then the lifter of equation 3.7 learns from the
-first three quarters of the frames and is measured on the rest; then bodies are written.
+The folder holds a calibration, and for each camera a folder or a file of detections, or a video,
+whose name has the camera's. First comes the health of the rig; then the lifter of equation 3.7
+learns from the first three quarters of the frames and is measured on the rest; then bodies are
+written.
 """
 
 import re
@@ -12,30 +13,34 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
-from posebook.data.pairs import Views, collect
 from posebook.data.plausible import DOUBTS
 from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.data.records import ViewSequence
-from posebook.data.virtual import triangulated
-from posebook.footage import export
+from posebook.footage import export, videos
 from posebook.footage.calibration import SUFFIXES, Calibration, read_calibration
+from posebook.footage.checkerboard import calibrate, parse_board
 from posebook.footage.detections import View, aligned, read_detections
 from posebook.footage.health import Health, draw, examine, upright
-from posebook.footage.people import find_people, left_out, take_of
+from posebook.footage.learning import BEGIN, Learned, learn, merged, reference
+from posebook.footage.people import find_people, left_out, surest, take_of, unconfirmed
+from posebook.footage.refinement import refine
+from posebook.footage.sides import with_sides
+from posebook.footage.walking import HEIGHT, cameras_of
 from posebook.geometry.camera import Camera
-from posebook.geometry.skeleton import H36M, PCK3D_JOINTS
-from posebook.lifting.network import LiftingNetwork, global_pose
-from posebook.lifting.prepare import build, inputs
-from posebook.lifting.rows import PROFILES, VARIANTS
-from posebook.lifting.train import train
+from posebook.geometry.skeleton import H36M
 from posebook.storage import refuse_unwritable, whole
-from posebook.training.draws import seed_everything
 
 STEPS = 2000
-TRAINED = 0.75  # of the frames, from the start
-SURE = 0.3  # detections below are not measured against
+RATE = 30.0  # frames a second, where nobody says it
+POSES = (
+    "no extrinsics are given; they come from the joints of the person, surest in each picture, who "
+    "is taken to be {:g} m tall (--height); up is known to a few degrees"
+)
+WRITTEN = (
+    "What is written is metres (C3D: mm, BVH: cm), +z up (TRC and BVH: +y up), joints in the order "
+    "of h36m17."
+)
 
 
 @dataclass(frozen=True)
@@ -44,23 +49,33 @@ class Wishes:
 
     steps: int = STEPS
     out: Path | None = None
-    fps: float = 30.0
+    fps: float = 0.0
     unit: str = ""
     joints: str = ""
     person: int = 1
     cut: bool = False
     trust: tuple[str, ...] = ()
+    weights: str = BEGIN
+    refine: bool = False
+    height: float = HEIGHT
+    board: str = ""
+
+    def target(self, folder: Path) -> Path:
+        """Where all is written."""
+        return self.out or folder / "posebook"
 
 
-def run_rig(folder: Path, wishes: Wishes, say: Callable[[str], None] = print) -> dict[str, float]:
-    """Everything; returns the numbers of the evaluation.
+def run_rig(
+    folder: Path, wishes: Wishes, say: Callable[[str], None] = print
+) -> tuple[ViewSequence, dict[str, np.ndarray], Learned]:
+    """Everything; returns the take, the bodies that were written, and what came of training.
 
     Raises:
         ValueError, OSError: in one sentence, for what cannot be read or does not fit together.
     """
-    out = wishes.out or folder / "posebook"
+    out = wishes.target(folder)
     unknown = set(wishes.trust) - set(DOUBTS)
-    if wishes.steps < 1 or not wishes.fps > 0 or unknown:
+    if wishes.steps < 1 or not wishes.fps >= 0 or unknown:
         raise ValueError(f"steps and fps must be positive, and trust some of {', '.join(DOUBTS)}; "
                          f"got {wishes.steps}, {wishes.fps} and {wishes.trust}")  # fmt: skip
     refuse_unwritable(out, "choose another with --out")
@@ -71,46 +86,88 @@ def run_rig(folder: Path, wishes: Wishes, say: Callable[[str], None] = print) ->
     for doubt, gross, text in health.findings:
         if gross and doubt not in wishes.trust:
             raise ValueError(f"{text}. If that is right, give --trust {doubt}")
-    numbers = learn(take, wishes, out, say, report)
+    learned = learn(take, wishes.steps, "" if wishes.weights == "none" else wishes.weights, say=say)
+    bodies = write(take, learned, out, say, report)
     say(f"written to {out}")
-    return numbers
+    return take, bodies, learned
 
 
 def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[str]]:
     """One person's take in a world with +z up, how healthy it is, and what was assumed."""
-    calibration, views, notes = _read_files(folder, wishes)
+    calibration, views, notes, fps = _read_files(folder, wishes)
     notes += [f"camera {view.name}: {note}" for view in views for note in view.notes]
     views = [view.mapped(H36M.name) for view in views]
-    people = find_people(calibration.cameras, views)
+    cameras = calibration.cameras
+    if not calibration.posed:
+        alone = take_of(surest(views), cameras, views, fps, str(folder))
+        cameras = cameras_of(alone, wishes.height)
+        notes.append(POSES.format(wishes.height))
+    people = find_people(cameras, views)
     if len(people) < wishes.person or wishes.person < 1:
         raise ValueError(f"{folder}: {len(people)} people are seen by two cameras at once, so "
                          f"there is no person {wishes.person}; check calibration, joints and "
                          "synchronisation")  # fmt: skip
     person = people[wishes.person - 1]
-    notes += left_out(person, people, views)
-    take = take_of(person, calibration.cameras, views, wishes.fps, str(folder))
+    if apart := unconfirmed(person, views):
+        person = surest(views)
+        notes.append("no picture shows more than one person, so whoever is surest in each is "
+                     "taken, although the cameras do not confirm it")  # fmt: skip
+    else:
+        notes += left_out(person, people, views)
+    take = take_of(person, cameras, views, fps, str(folder))
     empty = int((~take.confidence.any((1, 2))).sum())
     notes.append(f"person {wishes.person}: {person.frames} of {len(take)} frames; {empty} are "
                  "without, and marked")  # fmt: skip
+    take, said = with_sides(take)
+    notes += said
+    if wishes.refine:
+        refined = refine(take)
+        take = replace(take, cameras=refined.cameras)
+        notes.append(refined.text())
     health = examine(take)
+    if apart:
+        found = [f._replace(gross=f.gross or f.doubt == "residual") for f in health.findings]
+        health = replace(health, findings=tuple(found))
     return replace(take, cameras=upright(take.cameras, health.up)), health, notes
 
 
-def _read_files(folder: Path, wishes: Wishes) -> tuple[Calibration, list[View], list[str]]:
+def _read_files(
+    folder: Path, wishes: Wishes
+) -> tuple[Calibration, list[View], list[str], float]:
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}; give one that holds a calibration "
-                                "and the detections of each camera")  # fmt: skip
+                                "and detections or a video of each camera")  # fmt: skip
     entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     files = [p for p in entries if p.is_file() and p.name.endswith(SUFFIXES)]
-    if not files:
-        raise FileNotFoundError(f"{folder}: no calibration; put one of {', '.join(SUFFIXES)} there")
-    calibration = read_calibration(*files, unit=wishes.unit)
+    if wishes.board and (folder / "boards").is_dir():
+        calibration = calibrate(folder, parse_board(wishes.board))
+    elif files:
+        calibration = read_calibration(*files, unit=wishes.unit)
+    else:
+        raise FileNotFoundError(
+            f"{folder}: no calibration; put one of {', '.join(SUFFIXES)} there, or photographs of "
+            "a board into boards/ with --board"
+        )
     places = [p for p in entries if p.suffix in (".json", ".npz")
               or (p.is_dir() and any(p.glob("*.json")))]  # fmt: skip
-    places, notes = _matched(folder, calibration.cameras, places)
-    views = [read_detections(place, wishes.joints) for place in places]
+    films = [] if places else [p for p in entries if p.suffix.lower() in videos.SUFFIXES]
+    places, notes = _matched(folder, calibration.cameras, places or films)
+    if films:
+        views, fps = _seen(places, calibration.cameras, wishes, wishes.target(folder))
+    else:
+        views, fps = [read_detections(place, wishes.joints) for place in places], RATE
     named = [replace(view, name=c.name) for view, c in zip(views, calibration.cameras)]
-    return calibration, aligned(named, wishes.cut), [*calibration.notes, *notes]
+    notes = [*calibration.notes, *notes]
+    return calibration, aligned(named, wishes.cut), notes, wishes.fps or fps
+
+
+def _seen(
+    paths: list[Path], cameras: tuple[Camera, ...], wishes: Wishes, out: Path
+) -> tuple[list[View], float]:
+    films = videos.open_videos(paths, cameras, wishes.fps, wishes.cut)
+    views = [videos.look(film, camera, out / "detections")
+             for film, camera in zip(films, cameras)]  # fmt: skip
+    return views, films[0].fps
 
 
 def _matched(
@@ -120,7 +177,7 @@ def _matched(
     if len(places) != len(cameras):
         raise ValueError(f"{folder}: {len(cameras)} cameras ({', '.join(c.name for c in cameras)}) "
                          f"and {len(places)} with detections ({', '.join(p.name for p in places)});"
-                         " put one folder or file a camera there")  # fmt: skip
+                         " put one folder, file or video a camera there")  # fmt: skip
     plain = lambda text: re.sub(r"[^a-z0-9]", "", text.lower())  # noqa: E731
     found = [[p for p in places if plain(c.name) in plain(p.name)] for c in cameras]
     if all(len(fit) == 1 for fit in found) and len({fit[0] for fit in found}) == len(cameras):
@@ -129,97 +186,22 @@ def _matched(
     return places, [f"names of cameras and detections do not agree; taken in order: {said}"]
 
 
-# ---------------------------------------------------------------- learning and measuring
+# ---------------------------------------------------------------- what is written
 
 
-def learn(
-    take: ViewSequence, wishes: Wishes, out: Path, say: Callable[[str], None], report: str
-) -> dict[str, float]:
-    """Train on the first frames of a take, measure on the rest, write bodies and the report."""
-    seen = np.flatnonzero((take.confidence.any(2).sum(1)) > 1)
-    first, rest = np.split(seen, [int(TRAINED * len(seen))])
-    if len(first) < 2 or not len(rest):
-        raise ValueError(f"{take.source}: two cameras see the person in {len(seen)} frames, too "
-                         "few to learn from; give a longer take")  # fmt: skip
-    views = collect([_frames(take, first)], trust=DOUBTS)  # the report has said them
-    profile = replace(PROFILES["laptop"], steps=wishes.steps, batch=min(256, len(first)))
-    variant = VARIANTS["trans-reproj"]
-    seed_everything(0)
-    model = build(profile, variant)
-    train(model, views, profile, variant, seed=0)
-    world = lifted(model, take)
-    numbers = measure(take, world, rest)
-    text = summary(numbers, len(first), len(rest))
-    say(text)
-    said = []
-    for name, bodies in (("lifted", merged(take, world)), ("triangulated", _triangulated(take))):
-        said += export.write_all(out / name, bodies, take.fps)[1]
+def write(
+    take: ViewSequence, learned: Learned, out: Path, say: Callable[[str], None], report: str
+) -> dict[str, np.ndarray]:
+    """Bodies as files, and the report; returns the bodies (T, 17, 3) in the world by their name."""
+    bodies = {"lifted": merged(take, learned.world), "triangulated": reference(take)}
+    said = [WRITTEN]
+    for name, world in bodies.items():
+        said += export.write_all(out / name, world, take.fps)
     for note in said:
         say(note)
     with whole(out / "report.txt") as file:
-        file.write("\n".join([report, "", text, *said, ""]).encode())
-    return numbers
-
-
-def _frames(take: ViewSequence, at: np.ndarray) -> ViewSequence:
-    return replace(take, joints_2d=take.joints_2d[at], confidence=take.confidence[at])
-
-
-def lifted(model: LiftingNetwork, take: ViewSequence) -> np.ndarray:
-    """(T, V, 17, 3) bodies in the world as each camera alone lifts them; NaN where it sees none."""
-    views: Views = collect([take], trust=DOUBTS)
-    model.eval()
-    instant, found = torch.arange(len(take)), []
-    with torch.inference_mode():
-        for v, camera in enumerate(take.cameras):
-            Y, r = model(inputs(views, instant, torch.full_like(instant, v), model.frames))
-            world = camera.to_world(global_pose(Y, r).double().numpy())
-            found.append(np.where(take.confidence[:, v].any(-1)[:, None, None], world, np.nan))
-    return np.stack(found, axis=1)
-
-
-def merged(take: ViewSequence, world: np.ndarray) -> np.ndarray:
-    """(T, 17, 3) the middle of what the cameras say; NaN in frames that none of them sees."""
-    bodies = np.full(world[:, 0].shape, np.nan)
-    seen = take.confidence.any((1, 2))
-    bodies[seen] = np.nanmedian(world[seen], axis=1)
+        file.write("\n".join([report, "", learned.text(), *said, ""]).encode())
     return bodies
-
-
-def _triangulated(take: ViewSequence) -> np.ndarray:
-    return triangulated(take, weighted=True, least_confidence=SURE)
-
-
-def measure(take: ViewSequence, world: np.ndarray, frames: np.ndarray) -> dict[str, float]:
-    """How far bodies that one camera lifted lie from what the other cameras saw, and from space."""
-    off, distance = [], []
-    truth = _triangulated(take)
-    for v in range(len(take.cameras)):
-        Y = world[frames, v]
-        d = (Y - Y[:, :1]) - (truth[frames] - truth[frames, :1])
-        distance.append(np.linalg.norm(d, axis=-1)[:, PCK3D_JOINTS].ravel())
-        for u, camera in enumerate(take.cameras):
-            if u != v:
-                pixels, sure = take.joints_2d[frames, u], take.confidence[frames, u] > SURE
-                apart = np.linalg.norm(camera.project(Y) - pixels, axis=-1)
-                off.append(apart[sure])
-    mean = lambda values: float(np.nanmean(np.concatenate(values)))  # noqa: E731
-    return {
-        "left_out_px": mean(off),
-        "left_out_median_px": float(np.nanmedian(np.concatenate(off))),
-        "distance_mm": 1000 * mean(distance),
-    }
-
-
-def summary(numbers: dict[str, float], trained: int, measured: int) -> str:
-    """The evaluation in words."""
-    return (
-        f"Learned from {trained} frames, measured on {measured} later ones. Bodies that one camera "
-        f"lifted lie {numbers['left_out_px']:.1f} px (median {numbers['left_out_median_px']:.1f}) "
-        "from the joints in the pictures of cameras that were left out, and, root on root, "
-        f"{numbers['distance_mm']:.0f} mm from triangulation (14 joints). What is written is "
-        "metres (C3D: mm, BVH: cm), +z up (TRC and BVH: +y up), joints in the order of h36m17."
-    )
 
 
 # ---------------------------------------------------------------- a folder to begin with

@@ -2,9 +2,10 @@
 
 The box of a person is that of their joints. It is predicted from frame to frame by its own smoothed
 velocity, and people are assigned to the predicted boxes so that the boxes' corners move least
-(linear assignment). A box further off than half its diagonal is somebody else; whoever is not seen
-for a second has left, and comes back as a new person. Where boxes cover each other, paths alone
-tell who is who, and that is said.
+(linear assignment). Joints that a frame does not show go on with the others: whose legs are hidden
+for a moment keeps their box. A box further off than half its diagonal is somebody else; whoever is
+not seen for a second has left, and comes back as a new person. Where boxes cover each other, paths
+alone tell who is who, and that is said.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +30,8 @@ class Track:
     places: np.ndarray
     boxes: np.ndarray  # (T, 4), NaN where they are not seen
     last: int = -1
-    velocity: np.ndarray = field(default_factory=lambda: np.zeros(4))
+    body: np.ndarray = field(default_factory=lambda: np.full((0, 2), np.nan))  # joints, (J, 2)
+    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
     @property
     def frames(self) -> int:
@@ -37,40 +39,46 @@ class Track:
         return int((self.places >= 0).sum())
 
     def predicted(self, t: int) -> np.ndarray:
-        """The box (4,) where they should be in frame t."""
-        return self.boxes[self.last] + (t - self.last) * self.velocity
+        """The body (J, 2) where it should be in frame t."""
+        return self.body + (t - self.last) * self.velocity
 
-    def add(self, t: int, place: int, box: np.ndarray) -> None:
-        """They are in this place in frame t."""
+    def add(self, t: int, place: int, joints: np.ndarray) -> None:
+        """They are in this place in frame t, with these joints (J, 2), NaN where missing."""
         if self.last >= 0:
-            now = (box - self.boxes[self.last]) / (t - self.last)
+            moved = joints - self.body
+            moved = moved[np.isfinite(moved).all(-1)]
+            shift = np.median(moved, axis=0) if len(moved) else (t - self.last) * self.velocity
+            now = shift / (t - self.last)
             self.velocity = STEADY * self.velocity + (1 - STEADY) * now
-        self.places[t], self.boxes[t], self.last = place, box, t
+            joints = np.where(np.isfinite(joints), joints, self.body + shift)
+        self.places[t], self.body, self.last = place, joints, t
+        self.boxes[t] = _box(joints)
 
 
-def boxes_of(view: View) -> np.ndarray:
-    """(T, P, 4) x1, y1, x2, y2 round the joints that were found, NaN where nobody is."""
+def _box(joints: np.ndarray) -> np.ndarray:
+    """x1, y1, x2, y2 round joints (..., J, 2) that are not NaN."""
+    return np.concatenate([np.nanmin(joints, -2), np.nanmax(joints, -2)], axis=-1)
+
+
+def bodies_of(view: View) -> np.ndarray:
+    """(T, P, J, 2) joints, NaN where they are not found or nobody is."""
     found = view.confidence > 0
-    at = np.where(found[..., None], view.joints, np.nan)
-    at[found.sum(-1) < FEWEST] = np.nan
-    some = np.isfinite(at).any((-1, -2))
-    boxes = np.full((*found.shape[:2], 4), np.nan)
-    boxes[some] = np.concatenate([np.nanmin(at[some], 1), np.nanmax(at[some], 1)], axis=-1)
-    return boxes
+    found &= found.sum(-1, keepdims=True) >= FEWEST
+    return np.where(found[..., None], view.joints, np.nan)
 
 
 def follow(view: View, fps: float) -> list[Track]:
     """Everybody in a view, whoever is seen most first."""
-    T, boxes = len(view), boxes_of(view)
+    T, bodies = len(view), bodies_of(view)
     tracks: list[Track] = []
     for t in range(T):
-        there = np.flatnonzero(np.isfinite(boxes[t]).all(-1))
+        there = np.flatnonzero(np.isfinite(bodies[t]).any((-1, -2)))
         alive = [track for track in tracks if t - track.last <= GONE * fps]
-        for place, track in zip(there, _assigned(alive, boxes[t, there], t)):
+        for place, track in zip(there, _assigned(alive, _box(bodies[t, there]), t)):
             if track is None:
                 track = Track(np.full(T, -1), np.full((T, 4), np.nan))
                 tracks.append(track)
-            track.add(t, place, boxes[t, place])
+            track.add(t, place, bodies[t, place])
     return sorted(tracks, key=lambda track: -track.frames)
 
 
@@ -79,7 +87,7 @@ def _assigned(tracks: list[Track], boxes: np.ndarray, t: int) -> list[Track | No
     found: list[Track | None] = [None] * len(boxes)
     if not tracks or not len(boxes):
         return found
-    expected = np.array([track.predicted(t) for track in tracks])
+    expected = np.array([_box(track.predicted(t)) for track in tracks])
     diagonal = np.linalg.norm(expected[:, 2:] - expected[:, :2], axis=-1)
     corners = (boxes[:, None] - expected).reshape(len(boxes), len(tracks), 2, 2)
     off = np.linalg.norm(corners, axis=-1).mean(-1) / np.maximum(diagonal, 1.0)

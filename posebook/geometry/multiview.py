@@ -24,6 +24,7 @@ _AGREE_SHARE = 0.15
 # by half its distance) or where it lies this far from a ray.
 _PARALLEL = np.sin(np.deg2rad(0.1))
 _FAR_BESIDE = 1.0
+_NO_DEPTH = 1e-6  # rays from one place cross in it
 
 
 def triangulate(
@@ -69,8 +70,8 @@ def collapsed(
 ) -> np.ndarray:
     """Which triangulated points (...,) are none: their rays do not tell where the joint is.
 
-    The rays are parallel to a tenth of a degree, the point lies behind a camera that saw it, or is
-    seen by one more than 45 degrees beside its ray.
+    The rays are parallel to a tenth of a degree, the point lies in or behind a camera that saw it,
+    or is seen by one more than 45 degrees beside its ray.
 
     Args:
         points: (..., V, 2) rays. world: (..., 3) what `triangulate` made of them.
@@ -80,7 +81,7 @@ def collapsed(
     depth = local[..., 2]
     with np.errstate(all="ignore"):
         missed = np.linalg.norm(local[..., :2] / depth[..., None] - points, axis=-1)
-    bad = (used & ~((depth > 0) & (missed < _FAR_BESIDE))).any(-1)
+    bad = (used & ~((depth > _NO_DEPTH) & (missed < _FAR_BESIDE))).any(-1)
     towards = np.concatenate([points, np.ones_like(points[..., :1])], axis=-1)
     towards = np.einsum("vji,...vj->...vi", R, towards)
     towards /= np.linalg.norm(towards, axis=-1, keepdims=True)
@@ -142,14 +143,14 @@ def estimate_relative_pose(
 
 
 def epipolar_distance(E: np.ndarray, rays1: np.ndarray, rays2: np.ndarray) -> np.ndarray:
-    """Signed distance (N,) of ray pairs (N, 2) from agreement with x2^T E x1 = 0.
+    """Signed distance (..., N) of ray pairs (..., N, 2) from agreement with x2^T E x1 = 0.
 
     First order (Sampson; Hartley and Zisserman, section 11.4.3), in rays.
     """
-    x1, x2 = (np.column_stack([rays, np.ones(len(rays))]) for rays in (rays1, rays2))
-    line2, line1 = x1 @ E.T, x2 @ E
-    slope = np.sqrt((line1[:, :2] ** 2).sum(1) + (line2[:, :2] ** 2).sum(1))
-    return (x2 * line2).sum(1) / np.maximum(slope, np.finfo(float).tiny)
+    x1, x2 = (np.concatenate([rays, np.ones_like(rays[..., :1])], -1) for rays in (rays1, rays2))
+    line2, line1 = x1 @ E.swapaxes(-1, -2), x2 @ E
+    slope = np.sqrt((line1[..., :2] ** 2).sum(-1) + (line2[..., :2] ** 2).sum(-1))
+    return (x2 * line2).sum(-1) / np.maximum(slope, np.finfo(slope.dtype).tiny)
 
 
 def nearest_essential(E: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from posebook.geometry.places import once
 from posebook.geometry.skeleton import H36M
 
 OTHER_SIDE = torch.as_tensor(H36M.flip)
@@ -14,5 +15,5 @@ def reflected(points: Tensor) -> Tensor:
     D is 2 or more: rays or pictures, rays with confidences, or space. Of the coordinates only the
     first, x, changes.
     """
-    points = points[..., OTHER_SIDE.to(points.device), :]
+    points = points[..., once(OTHER_SIDE, points.device), :]
     return torch.cat([-points[..., :1], points[..., 1:]], dim=-1)

@@ -143,7 +143,7 @@ def evaluate_human36m(model: LiftingNetwork, folder: Path, detections: str, dama
     """
     device = next(model.parameters()).device
     _, test = human36m.load_views(folder, detections, damaged)
-    views = collect(test, device, trust=("order",))  # as its reader has it
+    views = collect(test, device)
     actions = [views.actions[a] for a in views.action.repeat_interleave(views.views).tolist()]
     errors = lifting.evaluate.errors(lifting.evaluate.predict(model, views), views)
     return {name: table_human36m(error, actions) for name, error in errors.items()}

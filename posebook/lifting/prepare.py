@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from posebook.data.done import check_done, generated, refuse_generated
-from posebook.data.pairs import Views, collect, windows
+from posebook.data.pairs import Views, collect
 from posebook.data.records import ViewSequence
-from posebook.data.sources import EMBEDDED_VIEWS, load_views, trusted
+from posebook.data.sources import EMBEDDED_VIEWS, GENERATED_VIEWS, load_views
 from posebook.data.virtual import recover_rigs, triangulate_labels, with_views
 from posebook.geometry.skeleton import H36M
 from posebook.lifting.consensus import consensus_labels
@@ -25,24 +25,28 @@ def load(
     size = profile.size
     if variant.long_takes:
         size = replace(size, takes=max(1, size.takes // 3), frames=3 * size.frames)
-    trust = trusted(dataset)
-    if dataset != EMBEDDED_VIEWS:
+    if dataset not in GENERATED_VIEWS:
         refuse_generated(variant, dataset)
     train, test = load_views(dataset, size, variant.split, variant.noise)
-    views = _prepare(train, variant, device, trust)
+    views = _prepare(train, variant, device)
     done = {**views.done, **generated(variant)}
-    return replace(views, done=done), collect(test, device, trust)
+    return replace(views, done=done), collect(test, device)
 
 
-def prepare_takes(takes: Sequence[ViewSequence], variant: Variant, device="cpu") -> Views:
+def prepare_takes(
+    takes: Sequence[ViewSequence], variant: Variant, device="cpu", trust: Sequence[str] = ()
+) -> Views:
     """Takes of your own as a row trains on them: with its virtual views, labels and cameras.
+
+    Args:
+        trust: doubts (`posebook.data.plausible.DOUBTS`) that are none.
 
     Raises:
         ValueError: for a row that wants what only embedded takes can have (noise, split, long
             takes), and for takes that lack what it is made from.
     """
     refuse_generated(variant, "takes of your own")
-    return _prepare(takes, variant, device)
+    return _prepare(takes, variant, device, trust)
 
 
 def _prepare(takes: Sequence[ViewSequence], variant: Variant, device, trust=()) -> Views:
@@ -105,8 +109,8 @@ def inputs(
     if confidences:
         return with_confidences(views.X[instant, view], views.w[instant, view])
     if frames == 1:
-        return views.X[instant, view]
-    return views.X[windows(views, instant, frames), view[:, None]]
+        return views.X.flatten(0, 1).index_select(0, instant * views.views + view)
+    return views.windows(frames).take(instant, view)
 
 
 def with_confidences(X: Tensor, w: Tensor) -> Tensor:

@@ -5,12 +5,13 @@ A variant says what makes a row of a table; a profile says how large everything 
 
 from dataclasses import dataclass, replace
 
-from posebook.data.sources import EMBEDDED_VIEWS, OFFICIAL_VIEWS, ViewsSize
+from posebook.data.done import refuse_idle
+from posebook.data.sources import GENERATED_VIEWS, OFFICIAL_VIEWS, ViewsSize
 from posebook.lifting.consensus import Teacher
 from posebook.lifting.samples import Changes
 from posebook.lifting.student import Reading
 
-DATASETS = (EMBEDDED_VIEWS, *OFFICIAL_VIEWS)
+DATASETS = (*GENERATED_VIEWS, *OFFICIAL_VIEWS)
 LAMBDA = {"mpi-inf-3dhp": 1.5}  # of equation 3.7; 1 elsewhere (section 3.5)
 ONE_SEED = ("ablation-beyond-3",)  # what is left out, one thing at a time
 
@@ -76,6 +77,26 @@ class Variant:
             raise ValueError("a root from the labels needs a loss with 3D labels")
         if self.loss == "consensus" and not self.teacher:
             raise ValueError("the loss consensus needs a teacher")
+        other_view, picture = "equation 3.5", "a loss that compares pictures"
+        readers = {
+            "weight": (self.crosses_views, other_view),
+            "lam": (self.crosses_views, other_view),
+            "projection": (self.crosses_views or self.loss == "reproj", picture),
+            "root": (not self.relative, "a loss that compares global poses or pictures"),
+            "root_bias": (self.root == "vector", "root='vector'"),
+            "pretrained": (not self.relative, "a row that learns where the root is"),
+            "label_weights": (self.loss == "triangulated", "loss='triangulated'"),
+            "compare_in": (self.labelled, "a loss with 3D labels"),
+            "teacher": (self.reads_poses, "loss='consensus' and by changes"),
+            "changes": (self.backbone == "linear", "a network of single poses"),
+            "backbone": (self.student is None, "the thesis' network, not by a student"),
+        }
+        refuse_idle(self, readers)
+
+    @property
+    def crosses_views(self) -> bool:
+        """Whether a pose is carried into the other view and compared there (equation 3.5)."""
+        return self.loss == "trans-reproj" or self.compare_in == "pictures"
 
     @property
     def labelled(self) -> bool:
@@ -297,5 +318,8 @@ def steps_of(profile: Profile, variant: Variant) -> int:
 
 
 def for_dataset(variant: Variant, dataset: str) -> Variant:
-    """A variant with the lambda that the thesis takes on a data set."""
+    """A variant with the lambda that the thesis takes on a data set, if it reads one and has none
+    of its own."""
+    if not variant.crosses_views or variant.lam != Variant.lam:
+        return variant
     return replace(variant, lam=LAMBDA.get(dataset, variant.lam))

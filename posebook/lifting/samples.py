@@ -15,11 +15,14 @@ from torch import Tensor
 
 from posebook.data.pairs import PairBatch, Views
 from posebook.geometry.camera import project, transform
+from posebook.geometry.places import once
 from posebook.geometry.reflection import OTHER_SIDE, reflected
 from posebook.geometry.skeleton import H36M
+from posebook.training.draws import send
 
 _SIDE = torch.as_tensor(np.minimum(np.arange(len(H36M)), H36M.flip))  # one of left and right
 _PARENTS = torch.tensor([max(p, 0) for p in H36M.parents])  # the root is its own
+_IN_MIRROR = torch.tensor([-1.0, 1.0, 1.0])
 
 
 def _chains() -> Tensor:
@@ -71,7 +74,7 @@ def renewed(b: PairBatch, views: Views, changes: Changes, together: bool, genera
     new = replace(b, Y1=Y1, Y2=Y2, X1=seen(Y1, b.X1, b.Y1), X2=seen(Y2, b.X2, b.Y2))
     if not changes.mirror:
         return new
-    return mirrored_pairs(new, (torch.rand(len(rig), generator=generator) < 0.5).to(rig.device))
+    return mirrored_pairs(new, send(torch.rand(len(rig), generator=generator) < 0.5, rig.device))
 
 
 def seen(Y: Tensor, X: Tensor, before: Tensor) -> Tensor:
@@ -83,19 +86,19 @@ def changed(Y: Tensor, up: Tensor, changes: Changes, generator) -> Tensor:
     """Bodies (B, J, 3) turned, scaled and shifted at random; up (B, 3) is their vertical."""
     B, J = Y.shape[:2]
     turn = (2 * torch.rand(B, generator=generator) - 1) * math.radians(changes.turn)
-    body, bone, shift = (torch.randn(B, n, generator=generator).to(Y.device) for n in (1, J, 3))
-    factors = (changes.body * body + changes.bone * bone[:, _SIDE.to(Y.device)]).exp()
+    body, bone, shift = (send(torch.randn(B, n, generator=generator), Y.device) for n in (1, J, 3))
+    factors = (changes.body * body + changes.bone * bone[:, once(_SIDE, Y.device)]).exp()
     along = (shift * up).sum(-1, keepdim=True) * up
     shift = changes.aside * (shift - along) + changes.height * along
-    return moved(Y, up, turn.to(Y.device), factors, shift)
+    return moved(Y, up, send(turn, Y.device), factors, shift)
 
 
 def moved(Y: Tensor, up: Tensor, turn: Tensor, factors: Tensor, shift: Tensor) -> Tensor:
     """Bodies (B, J, 3) turned by `turn` (B,) radians about `up` (B, 3) through their root, each
     bone `factors` (B, J, that of the joint at its end) times as long, shifted by `shift` (B, 3)."""
     device = Y.device
-    bones = (Y - Y[:, _PARENTS.to(device)]) * factors[..., None]
-    joints = _CHAINS.to(device) @ bones  # (B, J, 3), from the root
+    bones = (Y - Y[:, once(_PARENTS, device)]) * factors[..., None]
+    joints = once(_CHAINS, device) @ bones  # (B, J, 3), from the root
     k, c, s = up[:, None], turn.cos()[:, None, None], turn.sin()[:, None, None]
     along = (joints * k).sum(-1, keepdim=True) * k
     turned = along + c * (joints - along) + s * torch.linalg.cross(k.expand_as(joints), joints)
@@ -108,8 +111,8 @@ def mirrored_pairs(b: PairBatch, chosen: Tensor) -> PairBatch:
     def either(values: Tensor, other: Tensor) -> Tensor:
         return torch.where(chosen.view(-1, *[1] * (values.dim() - 1)), other, values)
 
-    flip = OTHER_SIDE.to(b.X1.device)
-    sign = torch.tensor([-1.0, 1.0, 1.0], device=b.X1.device)
+    flip = once(OTHER_SIDE, b.X1.device)
+    sign = once(_IN_MIRROR, b.X1.device)
     points = {n: either(v := getattr(b, n), reflected(v)) for n in ("X1", "X2", "Y1", "Y2")}
     w = {n: either(v := getattr(b, n), v[:, flip]) for n in ("w1", "w2")}
     R = {n: either(v := getattr(b, n), sign[:, None] * v * sign) for n in ("R12", "R21")}

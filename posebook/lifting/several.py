@@ -16,6 +16,7 @@ from torch import Tensor
 from posebook.data.pairs import Views
 from posebook.data.records import ViewSequence
 from posebook.geometry.camera import project, rig_key, transform
+from posebook.geometry.multiview import epipolar_distance
 from posebook.geometry.rotations import hat
 from posebook.lifting.network import LiftingNetwork, global_pose
 from posebook.lifting.prepare import inputs
@@ -106,11 +107,8 @@ def line_distance(R: Tensor, t: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
     Args:
         R, t: (B, 3, 3), (B, 3) of equation 3.4, as for `transform`.
     """
-    one, two = (torch.nn.functional.pad(x, (0, 1), value=1.0) for x in (x1, x2))
     E = -hat((R @ t.unsqueeze(-1)).squeeze(-1)) @ R  # x2^T E x1 = 0
-    line2, line1 = one @ E.mT, two @ E
-    slope = (line1[..., :2].square().sum(-1) + line2[..., :2].square().sum(-1)).sqrt()
-    return (two * line2).sum(-1).abs() / slope.clamp(min=1e-12)
+    return torch.from_numpy(np.abs(epipolar_distance(E.numpy(), x1.numpy(), x2.numpy())))
 
 
 def _global(model: LiftingNetwork, views: Views) -> Tensor:

@@ -72,7 +72,7 @@ class Student(nn.Module):
     def _read(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Features; the turn (B, 3, 3) of the camera, rays and apparent size as seen from there."""
         X, w = x[..., :2], x[..., 2]
-        turn = to_middle(X) if self.reading.centred else torch.eye(3).to(X).expand(len(X), 3, 3)
+        turn = to_middle(X) if self.reading.centred else _no_turn(X)
         turned = F.pad(X, (0, 1), value=1.0) @ turn.mT
         turned = turned[..., :2] / turned[..., 2:]
         features, size = condition(turned)
@@ -86,6 +86,10 @@ class Student(nn.Module):
             Y = Y + self.skip(features)
         Y = Y.unflatten(1, (self.joints, 3))
         return Y - Y[:, ROOT : ROOT + 1]
+
+
+def _no_turn(X: Tensor) -> Tensor:
+    return torch.eye(3, dtype=X.dtype, device=X.device).expand(len(X), 3, 3)
 
 
 def to_middle(X: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ dilates instead and reads a sequence once, sharing the work of overlapping windo
 whole clips. Both give the same numbers (a test).
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from posebook.networks.residual import Dropout
 
 
 class TemporalDilated(nn.Module):
@@ -22,7 +23,7 @@ class TemporalDilated(nn.Module):
         self.wide = nn.ModuleList([_conv(width, width, 3) for _ in range(levels - 1)])
         self.narrow = nn.ModuleList([_conv(width, width, 1) for _ in range(levels - 1)])
         self.norms = nn.ModuleList([nn.BatchNorm1d(width) for _ in range(2 * levels - 1)])
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = nn.Linear(width, outputs)
         nn.init.normal_(self.head.weight, std=0.001)
         nn.init.zeros_(self.head.bias)
@@ -55,7 +56,7 @@ class TemporalDilated(nn.Module):
 
     def _step(self, conv: nn.Conv1d, norm: int, x: Tensor, stride: int, dilation: int) -> Tensor:
         x = F.conv1d(x, conv.weight, stride=stride, dilation=dilation)
-        return self.dropout(torch.relu(self.norms[norm](x)))
+        return self.dropout(self.norms[norm](x).relu_())
 
 
 def _levels(frames: int) -> int:

@@ -21,7 +21,7 @@ from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of
 from posebook.training.adversary import Adversary
 from posebook.training.checkpoint import Clock, Curves
-from posebook.training.draws import EpochOrder, draw
+from posebook.training.draws import EpochOrder, draw, send
 from posebook.training.loop import Checkpoint, Schedule, fit
 
 # Of the critic's score beside L_reproj in squared focal lengths; of 1e-3, 3e-3 and 3e-2 the one
@@ -42,6 +42,8 @@ def pair_loss(
     """
     if variant.student:
         X = with_confidences(torch.cat([b.X1, b.X2]), torch.cat([b.w1, b.w2]))
+    elif model.frames == 1:
+        X = torch.cat([b.X1, b.X2])
     else:
         both = torch.cat([b.instant, b.instant]), torch.cat([b.v1, b.v2])
         X = inputs(views, *both, model.frames)
@@ -57,7 +59,7 @@ def pair_loss(
     if pretraining:
         return losses.pretraining(G1, G2, b.R12, b.t12, b.R21, b.t21), {}, Y
     if variant.compare_in == "space":
-        return losses.supervised(G1, G2, b.Y1, b.Y2), {}, Y
+        return losses.supervised(G1, G2, b.Y1, b.Y2, error), {}, Y
     rho = losses.PROJECTIONS[variant.projection]
     reproj = losses.reprojection(G1, G2, b.X1, b.X2, b.w1, b.w2, rho, error)
     if variant.loss == "reproj":
@@ -190,8 +192,9 @@ def _adversary(views: Views, profile: Profile) -> Adversary:
     known = views.labelled()
 
     def real(n: int, generator: torch.Generator) -> Tensor:
-        at = known[torch.randint(len(known), (n,), generator=generator).to(views.device)]
-        view = torch.randint(views.views, (n,), generator=generator).to(views.device)
+        random = torch.randint(len(known), (n,), generator=generator)
+        at = known[send(random, views.device)]
+        view = send(torch.randint(views.views, (n,), generator=generator), views.device)
         return metrics.root_relative(views.Y[at, view])
 
     return Adversary(real, profile.critic_width, views.device)

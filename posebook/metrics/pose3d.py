@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from posebook.geometry.places import places
 from posebook.geometry.skeleton import H36M, PCK3D_JOINTS
 from posebook.metrics.procrustes import align
 
@@ -140,8 +141,8 @@ def acceleration_error(predicted: Tensor, target: Tensor) -> Tensor:
 
 def mean_bone_length(joints: Tensor, bones: Sequence[tuple[int, int]] = H36M.bones) -> Tensor:
     """Mean distance between the two ends of `bones` of each pose, (...)."""
-    parent, child = zip(*bones)
-    return _distance(joints[..., list(child), :], joints[..., list(parent), :]).mean(-1)
+    parents, children = (places(ends, joints.device) for ends in zip(*bones))
+    return _distance(joints[..., children, :], joints[..., parents, :]).mean(-1)
 
 
 def action_means(errors: Tensor, actions: Iterable[str]) -> dict[str, float]:

@@ -41,8 +41,9 @@ _OPTIONAL = {
 }  # fmt: skip
 
 
-def write_result(folder: str | os.PathLike, record: Mapping) -> Path:
-    """Write one run's record and return its path, in the folder of its data set (`folder_of`).
+def write_result(folder: str | os.PathLike, record: Mapping, apart: bool = True) -> Path:
+    """Write one run's record and return its path, in the folder of its data set (`folder_of`), or
+    not `apart` but beside those of the embedded data.
 
     `schema`, `commit`, `code_digest` and `versions` are filled in where absent. The file appears
     whole or not at all.
@@ -58,7 +59,8 @@ def write_result(folder: str | os.PathLike, record: Mapping) -> Path:
     trace = record.pop("trace", None)  # its digits are all of them
     record = _plain(record, "record") | ({"trace": trace} if trace else {})
     validate(record)
-    path = folder_of(record["dataset"], folder) / record["profile"] / record["experiment"]
+    home = folder_of(record["dataset"], folder) if apart else Path(folder)
+    path = home / record["profile"] / record["experiment"]
     path = path / f"{record['variant']}--seed{record['seed']}.json"
     write(path, record)
     return path

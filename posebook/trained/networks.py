@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from safetensors.torch import load as tensors_of
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from posebook import factorization, lifting, video
@@ -74,8 +76,6 @@ def untrained(name: str, profile: str, parameters: Mapping) -> tuple[nn.Module, 
 
 
 def _fill(network: nn.Module, path: Path, sha256: str | None) -> None:
-    from safetensors.torch import load as tensors_of
-
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; {_RESTORE}")
     content = path.read_bytes()
@@ -96,8 +96,6 @@ def keep(name: str, networks: tuple[nn.Module, ...], card: Mapping, folder: Path
     Raises:
         ValueError: for a file above `LARGEST`.
     """
-    from safetensors.torch import save
-
     digests = {}
     for path, network in zip(files_of(name, folder), networks, strict=True):
         content = save(_tensors(network, half=path.stem.endswith("-encoder")))

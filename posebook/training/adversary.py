@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from posebook.training.critic import Critic
+from posebook.training.draws import send
 
 PENALTY = 10.0  # of the slope, as in Gulrajani et al. 2017
 
@@ -42,7 +43,7 @@ class Adversary:
         fake, n = fake.detach(), len(fake)
         real = self.real(n, generator)
         gap = self.model(fake).mean() - self.model(real).mean()
-        mix = torch.rand(n, generator=generator).to(fake.device)
+        mix = send(torch.rand(n, generator=generator), fake.device)
         value = gap + PENALTY * gradient_penalty(self.model, real, fake, mix)
         self.optimiser.zero_grad(set_to_none=True)
         value.backward()

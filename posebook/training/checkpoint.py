@@ -1,16 +1,21 @@
 """Checkpoints: written whole, and refused by any run but their own.
 
 A checkpoint holds what a step cannot draw again: weights, optimisers, dropout's random state,
-curves, the time spent. On a CPU a run that is resumed from it ends with the same bits.
+curves, the time spent. On a CPU a run that is resumed from it ends with the same bits. The one
+before stays beside it, lest a disk damages the last.
 """
 
+import os
 import time
+import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from posebook.storage import whole
+from posebook.training import processes
 
 Curves = dict[str, list[list[float]]]
 
@@ -32,8 +37,24 @@ class Clock:
         self._before, self._began = state["seconds"], time.perf_counter()
 
 
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` lies."""
+    return path.with_name(f"previous-{path.name}")
+
+
+def remove(path: Path) -> None:
+    """Take away a checkpoint that is needed no longer, and the one before it."""
+    for file in (path, previous(path)):
+        file.unlink(missing_ok=True)
+
+
 def save(path: Path, signature: str, step: int, parts: Mapping, curves: Curves) -> None:
-    """Write a checkpoint. Raises OSError (one sentence, the previous one intact) if it cannot."""
+    """Write a checkpoint. Raises OSError (one sentence, the previous one intact) if it cannot.
+
+    Of several processes the first one does.
+    """
+    if processes.rank() > 0:
+        return
     state = {
         "signature": signature,
         "step": step,
@@ -43,7 +64,7 @@ def save(path: Path, signature: str, step: int, parts: Mapping, curves: Curves) 
     }
     if torch.cuda.is_available():
         state["random_cuda"] = torch.cuda.get_rng_state_all()
-    with whole(path, "make room on the disk and run again to resume") as file:
+    with whole(path, "make room on the disk and run again to resume", previous(path)) as file:
         torch.save(state, file)
 
 
@@ -54,6 +75,7 @@ def load(path: Path) -> dict:
         ValueError: with the remedy for a file that is damaged or no checkpoint.
     """
     try:
+        _check_sums(path)
         state = torch.load(path, weights_only=True, map_location="cpu")
         missing = {"signature", "step", "curves", "random", "parts"} - set(state)
     except Exception as error:
@@ -69,15 +91,42 @@ def load(path: Path) -> dict:
     return state
 
 
+def _check_sums(path: Path) -> None:
+    """Raise an error for a file whose bytes have changed: torch would read other weights."""
+    with zipfile.ZipFile(path) as archive:
+        bad = archive.testzip()
+    if bad:
+        raise ValueError(f"{bad} has another checksum")
+
+
+def _last_good(path: Path) -> dict:
+    """The checkpoint, or the one before it, which takes its place where it is damaged or gone."""
+    before = previous(path)
+    if before.exists() and not path.exists():  # a process ended between two namings
+        os.replace(before, path)
+    try:
+        return load(path)
+    except ValueError as problem:
+        if not before.exists():
+            raise
+        state, said = load(before), str(problem).partition("; delete it")[0]
+        warnings.warn(
+            f"{said}; this run goes on from the one before it, step {state['step']}", stacklevel=4
+        )
+        os.replace(before, path)
+        return state
+
+
 def resume(path: Path | None, signature: str, parts: Mapping, curves: Curves) -> int:
     """Load a checkpoint, if there is one, into `parts` and `curves`; returns the step to go on.
 
     Raises:
-        ValueError: if it is damaged or of another run.
+        ValueError: if it is damaged, and the one before it as well, or of another run.
     """
-    if path is None or not path.exists():
-        return 0
-    state = load(path)
+    with processes.first_goes_first():
+        if path is None or not (path.exists() or previous(path).exists()):
+            return 0
+        state = _last_good(path)
     if state["signature"] != signature:
         raise ValueError(
             f"checkpoint {path} belongs to a run with other parameters, data or code, or with "

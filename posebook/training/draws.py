@@ -11,6 +11,13 @@ def draw(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
+def send(drawn: Tensor, device: torch.device | str) -> Tensor:
+    """What was drawn on the processor, on the device; a step does not wait until it is there."""
+    if torch.device(device).type == "cuda":
+        drawn = drawn.pin_memory()
+    return drawn.to(device, non_blocking=True)
+
+
 def seed_everything(seed: int) -> None:
     """Seed the global source, which initialises weights and drives dropout."""
     torch.manual_seed(seed)
@@ -40,7 +47,7 @@ class EpochOrder:
         epoch, at = divmod(step, self.steps)
         if epoch != self._epoch:
             order = torch.randperm(self.instants, generator=draw(self.seed + 1, -1 - epoch))
-            self._epoch, self._order = epoch, order.to(self.device)
+            self._epoch, self._order = epoch, send(order, self.device)
         chosen = self._order[at * self.size : (at + 1) * self.size]
         trace.saw_batch(step, chosen)
         return chosen

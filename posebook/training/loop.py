@@ -15,6 +15,8 @@ from tqdm.auto import tqdm
 
 from posebook.training import trace
 from posebook.training.checkpoint import Clock, Curves, resume, save
+from posebook.training.means import Means
+from posebook.training.stopping import Stopped, patient
 
 SHAPES = ("one-cycle", "thirds", "constant")
 
@@ -38,7 +40,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a training is kept, about every so many steps, and under which name.
+    """Where a training is kept, every so many steps, and under which name.
 
     Attributes:
         signature: of everything that makes this run what it is; a file of another one is refused.
@@ -99,6 +101,7 @@ def fit(
         FloatingPointError: if the loss stops being finite.
         ValueError: for a foreign checkpoint.
         OSError: (one sentence, the previous checkpoint intact) if a checkpoint cannot be written.
+        Stopped: after the step and a checkpoint, if SIGINT or SIGTERM came.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = _groups(trained, pretrained_parameters, schedule.pretrained_factor)
@@ -109,15 +112,15 @@ def fit(
         recorder.begin(description, {"model": model, **beside})
         evaluate, checkpoint = None, None
     parts = {"model": model, "optimiser": optimiser, "clock": clock or Clock()}
-    parts |= extra_state or {}
+    parts |= {"means": (means := Means()), **(extra_state or {})}
     curves: Curves = {}
     path, signature = (checkpoint.path, checkpoint.signature) if checkpoint else (None, "")
     start = saved = resume(path, signature, parts, curves)
     last = min(steps, recorder.steps) if recorder else steps
     log_every, evaluate_every = max(1, steps // points), max(1, steps // evaluations)
-    sums, counted = {}, 0
     # A bar for whoever waits longer than five seconds, a line in the log every ten.
-    with tqdm(total=last, initial=start, desc=description, delay=5, mininterval=10) as bar:
+    bar = tqdm(total=last, initial=start, desc=description, delay=5, mininterval=10)
+    with bar, patient() as told:
         for step in range(start, last):
             model.train()
             for group in optimiser.param_groups:
@@ -132,22 +135,20 @@ def fit(
             if recorder:
                 recorder.step(value, norm if schedule.max_norm else _norm(trained))
             optimiser.step()
-            for name, number in {"loss": value, **more, **logs}.items():
-                sums[name] = sums.get(name, 0) + number.detach()
-            counted += 1
+            means.add({"loss": value, **more, **logs})
             bar.update()
             # The only place that waits for the device: once every `log_every` steps.
             if (step + 1) % log_every == 0 or step + 1 == last:
-                _log(curves, step + 1, sums, counted)
+                means.end(curves, step + 1)
                 bar.set_postfix(loss=f"{curves['loss'][-1][1]:.4g}", refresh=False)
-                sums, counted = {}, 0
             if evaluate and (step + 1 == last or (step + 1) % evaluate_every == 0):
                 _evaluate(model, evaluate, curves, step + 1)
-            # Only between two log points, so that no half-summed curve is lost in a resumption.
-            due = step + 1 == last or (checkpoint and step + 1 - saved >= checkpoint.every)
-            if checkpoint and counted == 0 and due:
+            stop = bool(told)  # asked once: the signal may come between two lines
+            if checkpoint and (stop or step + 1 == last or step + 1 - saved >= checkpoint.every):
                 save(path, signature, step + 1, parts, curves)
                 saved = step + 1
+            if stop:
+                raise Stopped(told[0], _kept(description, step + 1, path))
     if recorder:
         recorder.end()
     return curves
@@ -166,15 +167,10 @@ def _norm(trained: Sequence[nn.Parameter]) -> Tensor:
     return nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
 
 
-def _log(curves: Curves, step: int, sums: Mapping[str, Tensor], counted: int) -> None:
-    for name, total in sums.items():
-        mean = float(total) / counted
-        if not math.isfinite(mean):
-            raise FloatingPointError(
-                f"{name} is no longer finite at step {step}; lower the learning rate, or look for "
-                "what is not finite in the data"
-            )
-        curves.setdefault(name, []).append([step, mean])
+def _kept(description: str, step: int, path: Path | None) -> str:
+    if path is None:
+        return f"{description} ended after step {step}, and no checkpoint was asked for"
+    return f"{description} is kept in {path} after step {step}; the same command goes on there"
 
 
 def _evaluate(model: nn.Module, evaluate, curves: Curves, step: int) -> None:

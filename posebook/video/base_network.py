@@ -15,8 +15,8 @@ from posebook.paths import cache_folder
 from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of, made_once, whole
 from posebook.training import trace
-from posebook.training.checkpoint import Clock, Curves
-from posebook.training.draws import EpochOrder, draw, seed_everything
+from posebook.training.checkpoint import Clock, Curves, remove
+from posebook.training.draws import EpochOrder, draw, seed_everything, send
 from posebook.training.loop import Checkpoint, Schedule, fit
 from posebook.video.backbone import BaseNetwork, Decoder, Encoder, Pyramid, Regressor, load_matching
 from posebook.video.crops import apply_affine, draw_augmentation, inverse, normalised
@@ -68,8 +68,8 @@ def train_base(
         random = draw(seed, step)
         rows = order.batch(step)
         batch = crop(train, rows, settings.crop, draw_augmentation(len(rows), random), random)
-        output = model(normalised(batch.pictures.to(device)))
-        joints, counted = batch.joints.to(device), batch.counted.to(device)
+        output = model(normalised(send(batch.pictures, device)))
+        joints, counted = send(batch.joints, device), send(batch.counted, device)
         return loss_of(loss, output, joints, counted, settings.crop, settings.sigma), {}
 
     def validate() -> dict[str, float]:
@@ -145,7 +145,7 @@ def base_network(
             state = {name: value.cpu() for name, value in model.state_dict().items()}
             with whole(folder / "done.pt") as file:
                 torch.save({"model": state, "record": record}, file)
-            (folder / "training.pt").unlink(missing_ok=True)
+            remove(folder / "training.pt")
     kept = torch.load(folder / "done.pt", weights_only=True, map_location="cpu")
     model.load_state_dict(kept["model"])
     if now and not missing:

@@ -120,6 +120,20 @@ def errors_by_condition(
     return metrics
 
 
+def error_near(predicted: np.ndarray, frames: Frames, N: int = 6) -> dict[str, float]:
+    """`mean_error_px_near`: of hidden joints that are seen within N frames, for joints (F, J, 2).
+
+    Nothing where there are no such joints.
+    """
+    near = np.zeros(frames.visible.shape, bool)
+    for rows in map(frames.of_clip, range(len(frames.records))):
+        counted = frames.annotated[rows].numpy()
+        away = frames_away(frames.visible[rows].numpy() & counted)
+        near[rows] = (away > 0) & (away <= N) & counted
+    error = pose2d.distances(predicted, frames.joints.numpy())[near]
+    return {"mean_error_px_near": float(error.mean())} if error.size else {}
+
+
 def by_protocol(joints: np.ndarray, frames: Frames) -> dict[str, float]:
     """PCK@0.2 of joints (F, J, 2) by protocol and mean, such as `pck_0.2_mean13_visible`.
 

@@ -7,6 +7,7 @@ affine map `M` (..., 2, 3) from picture to crop; joints go through it forwards, 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -192,6 +193,13 @@ def erase(crops: Tensor, rectangles: Tensor) -> Tensor:
 
 def normalised(crops: Tensor) -> Tensor:
     """Network input (B, 3, S, S) of crops (B, S, S, 3): the mean colour becomes 0."""
-    scale = 1 / (255 * torch.tensor(STD, device=crops.device))
-    shift = torch.tensor(MEAN, device=crops.device) / torch.tensor(STD, device=crops.device)
+    scale, shift = _colours(crops.device)
     return (crops * scale - shift).permute(0, 3, 1, 2)
+
+
+@cache
+def _colours(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Scale and shift (3,) of the colours, made once for a device."""
+    with torch.inference_mode(False):
+        mean, std = torch.tensor(MEAN, device=device), torch.tensor(STD, device=device)
+        return 1 / (255 * std), mean / std

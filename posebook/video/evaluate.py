@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from posebook.training.checkpoint import Curves
-from posebook.video import measures
+from posebook.video import conditions, measures
 from posebook.video.features import Features
 from posebook.video.frames import Frames
 from posebook.video.measures import Predictions
@@ -50,6 +50,8 @@ def evaluate(
     drawn: Curves = {}
     if "curves" in variant.also:
         drawn |= measures.curves(predicted, feats.frames)
+    if "near" in variant.also:
+        overall |= conditions.error_near(predicted.joints, feats.frames)
     if "strides" in variant.also:
         for stride in STRIDES[1:]:
             other = predict(*args, stride=stride)

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from posebook.paths import cache_folder
 from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of, made_once, whole
-from posebook.training.draws import draw
+from posebook.training.draws import draw, send
 from posebook.video.backbone import Encoder
 from posebook.video.crops import Augmentation, draw_augmentation, normalised
 from posebook.video.frames import Frames, crop, fingerprint, labels
@@ -36,10 +36,10 @@ class Features:
     """Features of F frames in A copies, one copy behind the other: row a F + f.
 
     Attributes:
-        X: (A F, C, h, w), half precision.
+        X: (A F, C, h, w), half precision; on the encoder's device if there is room, else on disk.
         joints: (A F, J, 2) pixels of the crop.
-        counted: (A F, J).
-        M: (A F, 2, 3) from picture to crop.
+        counted: (A F, J). Both lie where X lies.
+        M: (A F, 2, 3) from picture to crop, on the processor.
         key: digest of everything that they depend on.
     """
 
@@ -53,6 +53,10 @@ class Features:
     @property
     def copies(self) -> int:
         return len(self.X) // len(self.frames)
+
+    def take(self, rows: Tensor, device: torch.device) -> Tensor:
+        """Features (B, C, h, w) of rows (B,), in single precision on the device."""
+        return send(self.X[send(rows, self.X.device)], device).float()
 
 
 def augmentation_of(frames: Frames, copy: int, seed: int) -> Augmentation:
@@ -99,12 +103,21 @@ def features(
     joints, counted, M = (torch.cat(part) for part in zip(*parts, strict=True))
     # Left on the disk: those of Penn Action are 20 GB, and a step reads some hundred rows.
     X = torch.from_numpy(np.load(path, mmap_mode="c"))
+    device = next(encoder.parameters()).device
+    if device.type != "cpu" and _fits(X, device):
+        X, joints, counted = (part.to(device) for part in (X, joints, counted))
     return Features(X, joints, counted, M, frames, key)
 
 
 def _shown(frames: Frames) -> str:
     """Digest of what a crop of these frames shows, whichever joints are labelled in it."""
     return fingerprint(replace(frames, joints=torch.zeros(0), annotated=torch.zeros(0)))
+
+
+def _fits(X: Tensor, device: torch.device) -> bool:
+    """Whether the features take less than half of what a card has free."""
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else float("inf")
+    return 2 * X.nbytes < free
 
 
 def _compute(path, frames, encoder, size, draws, erasing, seed, batch) -> None:

@@ -273,6 +273,6 @@ def multiplications(
         X = counted("encoder", seen, encoder, normalised(picture))
         maps, gates = counted("maps and gates", seen, model.prepare, X)
         H = counted("recursion", 1, model.enhance, maps, gates, rows, rows)
-        counted("decoder", 1, model.decoder, H)
+        counted("decoder", 1, model.decode, H, X)
     model.train(was_training[0]), encoder.train(was_training[1])
     return counts

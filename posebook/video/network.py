@@ -30,6 +30,9 @@ class VideoNetwork(nn.Module):
         directions: 1 for the past alone, 2 for past and future.
         separate: weights of their own for the future.
         residual: add the target's X to the enhanced map of the four-module forms.
+        added: bring the enhanced map, of any form, to X's channels by a point-wise layer that
+            begins at zero, and add it to the target's X: the network begins as that of single
+            frames, and the decoder with every weight of the base network's.
         head: "heatmap" for a decoder, "regression" for one layer that gives coordinates.
     """
 
@@ -45,6 +48,7 @@ class VideoNetwork(nn.Module):
         head: str = "heatmap",
         separate: bool = False,
         residual: bool = False,
+        added: bool = False,
         **tce,
     ) -> None:
         super().__init__()
@@ -52,7 +56,7 @@ class VideoNetwork(nn.Module):
             raise ValueError(f"unknown front {front!r}; known: {', '.join(FRONTS)}")
         if directions not in (1, 2):
             raise ValueError(f"directions must be 1 or 2, got {directions}")
-        self.directions, self.residual = directions, residual
+        self.directions, self.residual = directions, residual or added
         out = channels
         if front == "none":
             self.front = nn.Identity()
@@ -69,6 +73,11 @@ class VideoNetwork(nn.Module):
             self.tce = TCE(out // scales, scales, **tce)
             if directions == 2 and separate:
                 self.tce_after = TCE(out // scales, scales, **tce)
+        self.added = None
+        if added:
+            self.added, out = nn.Conv2d(out, channels, 1), channels
+            nn.init.zeros_(self.added.weight)
+            nn.init.zeros_(self.added.bias)
         if head == "heatmap":
             self.decoder = Decoder(out, decoder_width, joints)
         else:
@@ -111,6 +120,8 @@ class VideoNetwork(nn.Module):
 
     def decode(self, H: Tensor, X: Tensor | None) -> Tensor:
         """Output for enhanced maps H of targets with features X, added where `residual` says so."""
+        if self.added is not None:
+            H = self.added(H)
         return self.decoder(H + X if self.residual else H)
 
     def forward(self, X: Tensor, before: Tensor, after: Tensor, truncate: bool = False) -> Tensor:

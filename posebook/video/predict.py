@@ -55,7 +55,7 @@ def predict(
             both = [torch.cat([shown[rows[:, :-1]], rows[:, -1:]], 1) for rows in both]
         used, (before, after) = torch.stack(tuple(both)).unique(return_inverse=True)
         device = next(model.parameters()).device
-        X = feats.X[used].to(device).float()
+        X = feats.take(used, device)
         output = model(X, before.to(device), after.to(device), variant.ends == "truncate")
         joints, score = joints_of(variant.loss, output, profile.base.crop)
         found.append(crops.apply_affine(crops.inverse(feats.M[part]), joints.cpu()))
@@ -77,7 +77,7 @@ def predict_clips(
     found, scores = [], []
     for clip in range(len(frames.records)):
         rows = frames.of_clip(clip)
-        output = heatmaps_of(feats.X[rows].to(device).float(), rows)
+        output = heatmaps_of(feats.take(torch.arange(rows.start, rows.stop), device), rows)
         joints, score = joints_of(variant.loss, output, profile.base.crop)
         found.append(crops.apply_affine(crops.inverse(feats.M[rows]), joints.cpu()))
         scores.append(score.cpu())

@@ -8,6 +8,7 @@ large everything is.
 
 from dataclasses import dataclass, replace
 
+from posebook.data.done import refuse_idle
 from posebook.data.sources import EMBEDDED_VIDEO, OFFICIAL_CLIPS
 
 DATASETS = (EMBEDDED_VIDEO, *OFFICIAL_CLIPS)
@@ -20,7 +21,7 @@ class Variant:
     """What makes a row.
 
     Attributes:
-        front, aggregation, directions, start, offsets, separate, residual, reduce: see
+        front, aggregation, directions, start, offsets, separate, residual, added, reduce: see
             `VideoNetwork` and `TCE`.
         flow: average heatmaps along the optical flow.
         loss: "heatmap", "integral" or "regression".
@@ -30,8 +31,9 @@ class Variant:
         pretrained: base network from "stills", or without any from the "clips" alone.
         trained: False to measure the base network as it is.
         cached: False to encode fresh augmentations at each step.
+        longer: trained for the profile's `long_steps`, on `long_copies`.
         also: what else is measured: "curves", "stream", "strides", "broken" (repeated and lost
-            frames).
+            frames), "near" (hidden joints that are seen within six frames).
     """
 
     front: str = "single"
@@ -46,6 +48,7 @@ class Variant:
     offsets: str = "state"
     separate: bool = False
     residual: bool = False
+    added: bool = False
     reduce: int = 4
     ends: str = "repeat"
     pretrained: str = "stills"
@@ -53,7 +56,19 @@ class Variant:
     split: int = 1
     trained: bool = True
     cached: bool = True
+    longer: bool = False
     also: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        module = self.front not in ("none", "pyramid")
+        neighbours = (module or self.flow, "a row that sees neighbours (a TCE module, or flow)")
+        readers = {name: neighbours for name in ("N", "stride")} | {
+            name: (module, "a row with a TCE module (front 'single', 'same' or 'multi')")
+            for name in (
+                "ends", "aggregation", "directions", "start", "offsets", "separate", "reduce",
+            )
+        }
+        refuse_idle(self, readers)
 
     @property
     def temporal(self) -> bool:
@@ -65,6 +80,7 @@ _BC = Variant()
 # With the pyramid's + X, which equation 2.11 leaves out; `ms-literal` is to the letter.
 _MS = Variant(front="multi", residual=True)
 _FRAME = Variant(front="none")
+_FRAME_LONGER, _BC_LONGER = (replace(row, longer=True, also=("near",)) for row in (_FRAME, _BC))
 VARIANTS: dict[str, Variant] = {
     # The base network after its first step, before it has seen a clip
     "base": replace(_FRAME, front="pyramid", trained=False),
@@ -111,6 +127,16 @@ VARIANTS: dict[str, Variant] = {
     "half-width": replace(_BC, reduce=8),
     "double-width": replace(_BC, reduce=2),
     "fresh-augmentation": replace(_BC, cached=False),
+    # Table 2.3 and the full model, trained until they have learned; beside them single frames
+    # behind the narrow map of a single scale, and a module that begins as nothing added
+    "res50-longer": _FRAME_LONGER,
+    "res50-reduced-longer": replace(_BC_LONGER, aggregation="sum", directions=1, N=0),
+    "res50-of-longer": replace(_FRAME_LONGER, flow=True),
+    "res50-tce-s-longer": replace(_BC_LONGER, aggregation="sum", directions=1),
+    "res50-tce-c-longer": replace(_BC_LONGER, directions=1),
+    "res50-tce-bc-longer": _BC_LONGER,
+    "res50-tce-bc-added-longer": replace(_BC_LONGER, added=True),
+    "res50-ms-tce-bc-re-longer": replace(_BC_LONGER, front="multi", residual=True),
 }  # fmt: skip
 
 # What is run, in this order.
@@ -135,6 +161,11 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
     "tce-choices": (
         "no-deformation", "offsets-of-both", "start-at-zero", "truncated-ends",
         "separate-directions", "half-width", "double-width", "fresh-augmentation",
+    ),
+    "longer-2.3": (
+        "res50-longer", "res50-reduced-longer", "res50-of-longer", "res50-tce-s-longer",
+        "res50-tce-c-longer", "res50-tce-bc-longer", "res50-tce-bc-added-longer",
+        "res50-ms-tce-bc-re-longer",
     ),
 }  # fmt: skip
 
@@ -183,6 +214,7 @@ class Profile:
             at each step.
         evaluations: how often the test split is looked at in training.
         epochs: where above 0 they set the steps.
+        long_steps, long_copies: of rows that train longer; 0 steps for as long as all others.
     """
 
     size: str
@@ -195,6 +227,8 @@ class Profile:
     copies: int
     evaluations: int = 4
     epochs: int = 0
+    long_steps: int = 0
+    long_copies: int = 0
 
 
 _LAPTOP = BaseSettings(32, 1, 128, 48, (None, 1, 2, 3), 2.0, 21000, 16, 3e-3, "one-cycle")
@@ -207,12 +241,21 @@ _THESIS = BaseSettings(
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile("smoke", _SMOKE, 40, 2, 4, 2e-3, "one-cycle", 2, 2),
-    "laptop": Profile("laptop", _LAPTOP, 500, 4, 4, 2e-3, "one-cycle", 6),
+    "laptop": Profile(
+        "laptop", _LAPTOP, 500, 4, 4, 2e-3, "one-cycle", 6, long_steps=2000, long_copies=12
+    ),
     "gpu": Profile("full", _THESIS, 10000, 3, 8, 1e-3, (20 / 50, 40 / 50), 0),
     "paper": Profile(
         "full", replace(_THESIS, epochs=140), 10000, 3, 8, 1e-3, (20 / 50, 40 / 50), 0, epochs=50
     ),
 }
+
+
+def length_of(profile: Profile, variant: Variant) -> tuple[int, int]:
+    """Steps of training of a row, and on how many augmented copies."""
+    if variant.longer and profile.long_steps:
+        return profile.long_steps, profile.long_copies
+    return profile.steps, profile.copies
 
 
 def in_steps(profile: Profile, frames: int) -> Profile:

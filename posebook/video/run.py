@@ -9,6 +9,7 @@ import torch
 from posebook.data.sources import EMBEDDED_VIDEO
 from posebook.results.outcome import Outcome
 from posebook.storage import whole
+from posebook.training import processes
 from posebook.training.checkpoint import Clock
 from posebook.training.draws import seed_everything
 from posebook.video import measures
@@ -20,8 +21,8 @@ from posebook.video.measures import Predictions
 from posebook.video.network import VideoNetwork
 from posebook.video.predict import predict
 from posebook.video.prepare import Setting, build, prepare
-from posebook.video.rows import Profile, Variant, in_steps
-from posebook.video.train import train
+from posebook.video.rows import Profile, Variant, in_steps, length_of
+from posebook.video.train import check_processes, train
 
 
 def run_row(
@@ -42,7 +43,9 @@ def run_row(
         cache: where base networks and features are kept; default `paths.cache_folder()`.
         data: what `posebook.video.prepare.prepare` gives, where rows share it.
     """
-    setting = data or prepare(profile, variant, seed, dataset, device, cache)
+    check_processes(profile, variant)
+    with processes.each_alone():  # one makes what caches lack, the others wait for it
+        setting = data or prepare(profile, variant, seed, dataset, device, cache)
     profile = in_steps(profile, len(setting.train))
     seed_everything(seed)
     model = build(profile, variant, setting.base, len(setting.train.joint_set)).to(device)
@@ -59,11 +62,11 @@ def run_row(
     if variant.trained:
         clock = Clock()
         curves = train(model, setting, profile, variant, seed, folder, validate, clock)
-        seconds, steps = clock.seconds, profile.steps
+        seconds, steps = clock.seconds, length_of(profile, variant)[0]
         samples = steps * profile.segments * profile.length
     predicted, overall, per_action, drawn = evaluate(model, features, profile, variant)
     overall |= costs(setting.base.encoder, model, profile, variant)
-    if folder:
+    if folder and processes.rank() == 0:
         _keep(folder, model, setting.base.encoder, predicted)
     parts = {"train": setting.train, "test": setting.test}
     return Outcome(

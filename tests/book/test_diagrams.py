@@ -2,7 +2,6 @@
 
 import importlib
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,8 @@ FILES = sorted((ROOT / "book" / "diagrams").glob("*.svg"))
 
 
 @pytest.fixture
-def tool(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "tools")
-    import diagrams as module
-
-    yield module
-    for name in ("diagrams", "svg"):
-        sys.modules.pop(name, None)
+def tool(load_tool):
+    return load_tool("diagrams")
 
 
 def test_the_files_are_what_is_drawn(tool):

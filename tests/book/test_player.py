@@ -53,7 +53,22 @@ def test_a_missing_joint_is_no_line():
     body[H36M.index("LWrist")[0]] = np.nan
     page, data = parse(player({"a": body}, "one body"))
     drawn = "".join(path["d"] for path in page.find("svg")("path"))
-    assert drawn.count("M") == 3 * 15 and np.isfinite(joints_of(data, "a")).all()
+    assert drawn.count("M") == 3 * 15 and (joints_of(data, "a")[0, 13] == -32.768).all()
+
+
+def test_each_body_may_have_its_own_behind_it_and_a_slider_in_the_place_of_time():
+    bodies = {"a": POSE, "b": POSE, "seen a": POSE, "seen b": POSE}
+    behind = {"a": "seen a", "b": "seen b"}
+    steps = [f"{k} m" for k in range(5)]
+    _, data = parse(player(bodies, "x", behind=behind, knob="depth", steps=steps))
+    assert [(b["behind"], b["of"]) for b in data["bodies"]] == [
+        (False, ""), (False, ""), (True, "a"), (True, "b")
+    ]  # fmt: skip
+    assert data["steps"] == steps and data["knob"] == "depth"
+    with pytest.raises(ValueError, match="a step for each frame, not 4"):
+        player(bodies, "x", steps=steps[:4])
+    with pytest.raises(ValueError, match="none of a"):
+        player({"a": POSE}, "x", behind={"a": "b"})
 
 
 def test_a_name_cannot_end_the_data():

@@ -112,6 +112,28 @@ def test_every_seed_is_a_dot_and_the_mean_a_bar(ax):
     assert ax.get_xscale() == "log" and ax.yaxis_inverted()
 
 
+@pytest.mark.parametrize(("title", "row", "like"), [
+    ("Trans_Reproj", "", "Trans_Reproj"),
+    ("Ours", "table-3.1/trans-reproj", "Trans_Reproj"),
+    ("Baseline+CF, no imitation", "imitation-4.1/cf-alone", "Baseline+CF"),
+    ("Res50-TCE-BC RE", "", "Res50-TCE-BC"),
+    ("Trans_Reproj, target weights, root given", "", "Trans_Reproj, target weights"),
+    ("Trans_Reproj+DA, label-free", "", "Trans_Reproj+DA, label-free"),
+])  # fmt: skip
+def test_a_method_has_one_colour(title, row, like):
+    assert palette.method_color(title, row) == palette.METHODS[like]
+    assert palette.method_color("a choice of ours", "tce-choices/half-width") == palette.OTHER
+
+
+def test_figures_take_a_methods_colour_from_the_table(ax):
+    runs = pd.DataFrame({"variant": ["a", "b"], "mpjpe_mm": [50.0, 54.0]})
+    plot.plot_seeds(ax, runs, {"Baseline": "a", "Baseline+CF": "b"}, "mpjpe_mm")
+    plot.plot_curves(ax, {"mine": [[0, 1]], "Baseline+CF#0": [[0, 1]]})
+    colors = [line.get_color() for line in ax.lines]
+    dark, blue = palette.METHODS["Baseline"], palette.METHODS["Baseline+CF"]
+    assert colors == [dark, dark, blue, blue, palette.CYCLE[0], blue]
+
+
 def test_motion_colors_are_white_at_rest_and_differ_by_direction():
     still = plot.motion_colors(np.zeros((2, 1, 1)), 1.0)
     assert (still == 1).all()

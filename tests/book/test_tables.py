@@ -135,5 +135,5 @@ def test_whatever_is_named_has_its_command_and_its_makers(name):
     said = tables.behind(name)
     assert "made by `" in said and said.endswith("` computes it.*")
     kind, _, number = name.partition("-")
-    asked = f"{kind.upper()}={number}" if number else f"ROW={name}"
+    asked = f"{kind.upper()}={number}" if kind in ("table", "figure") else f"ROW={name}"
     assert f"`make results PROFILE=laptop {asked}`" in said

@@ -34,7 +34,7 @@ def data(home, monkeypatch):
 
 
 def test_every_official_data_set_of_chapter_3_is_known():
-    for dataset in lifting.rows.DATASETS[1:]:
+    for dataset in sources.OFFICIAL_VIEWS:
         train, test = sources.load_views(dataset, SIZE)
         assert {s.split for s in train} == {"train"} and {s.split for s in test} == {"test"}
 
@@ -68,7 +68,7 @@ def test_missing_folders_are_named(tmp_path, monkeypatch):
         sources.load_views("human36m", SIZE)
 
 
-@pytest.mark.parametrize("dataset", lifting.rows.DATASETS[1:])
+@pytest.mark.parametrize("dataset", sources.OFFICIAL_VIEWS)
 def test_two_steps_of_table_3_1_at_the_thesis_schedule(dataset, monkeypatch):
     """The `paper` profile, narrow and cut after two steps: the path is whole."""
     paper = replace(lifting.rows.PROFILES["paper"], width=16, batch=64, evaluations=1)

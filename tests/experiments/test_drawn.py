@@ -8,11 +8,15 @@ import torch
 
 from posebook import factorization, lifting, results, video
 from posebook.data import sources
-from posebook.data.recorded.views import ViewsSize, make_views
-from posebook.experiments import drawn
+from posebook.data.pairs import collect
+from posebook.data.recorded.motion import load_motion
+from posebook.data.recorded.views import ViewsSize, make_views, see_clips
+from posebook.experiments import drawn, floors
 from posebook.experiments.catalogue import DRAWN, settings
 from posebook.experiments.drawn import SINGLE, TAKEN_APART, draw, joints_of, left_by
 from posebook.experiments.run import run
+from posebook.geometry.skeleton import H36M
+from posebook.metrics.pose3d import p_mpjpe
 from posebook.paths import cache_folder
 from posebook.video import base_network as pretraining
 
@@ -212,7 +216,7 @@ def test_bad_options_of_the_runtime_are_refused(options, home):
 def short(monkeypatch):
     """A few steps on two takes."""
 
-    def few(size=None, split="subjects", noise="full"):
+    def few(size=None, split="subjects", noise="full", headings="all"):
         train, test = make_views(ViewsSize(1, 12, 1), split, noise)
         walk = next(s for s in test if s.action == "walk")
         return train[:2], [walk, *[s for s in test if s is not walk][:1]]
@@ -253,3 +257,52 @@ def test_figure_4_4_is_drawn_from_the_checkpoint_of_its_row(short, home):
     first = record["poses"][0]
     Y_hat, _ = model(pictures.X[first["instant"], first["view"]][None])
     torch.testing.assert_close(torch.tensor(first["canonical"]), Y_hat[0], atol=1e-4, rtol=1e-4)
+
+
+def test_networks_are_measured_as_they_are_on_fetched_motion(short, home, monkeypatch):
+    rows = ("table-3.1/supervised", "table-4.1/baseline-cf")
+    monkeypatch.setitem(DRAWN, "away-from-home", replace(DRAWN["away-from-home"], rows=rows))
+    clips = [clip for clip in load_motion() if clip.name in ("walk", "run")]
+    asked = []
+    monkeypatch.setattr(drawn.climb, "load_climb", lambda wheel: asked.append(wheel) or clips)
+    lifter, factorizer = (published(row) for row in rows)
+    found = [results.read_result(path)
+             for path in draw("away-from-home", "smoke", home / "out", wheel="a.whl")]  # fmt: skip
+    assert asked == ["a.whl"]
+    assert {record["dataset"] for record in found} == {"climb"}
+    records = {record["variant"]: record for record in found}
+    assert [*records] == ["mean-pose", "mean-body", "supervised", "baseline-cf"]
+    views = collect(see_clips(clips))
+    expected, per_action = lifting.evaluate.evaluate(lifter, views)
+    mine = records["supervised"]
+    assert mine["metrics"]["mpjpe_mm"] == pytest.approx(expected["mpjpe_mm"], rel=1e-5)
+    assert [*mine["per_action"]] == ["run", "walk"]
+    home_record = results.read_result(
+        results.results_folder() / "smoke" / "table-3.1" / "supervised--seed0.json"
+    )
+    for name in ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm"):
+        assert mine["metrics"][f"home_{name}"] == home_record["metrics"][name]
+    pictures = factorization.pictures.prepare(views)
+    Y_hat, R = factorization.evaluate.predict(factorizer, pictures)
+    error = 1000 * p_mpjpe((Y_hat @ R).flatten(0, 1), pictures.Y.flatten(0, 1))
+    by_action = [error[views.action.repeat_interleave(4) == k].mean() for k in (0, 1)]
+    assert records["baseline-cf"]["metrics"]["p_mpjpe_mm"] == pytest.approx(
+        float(sum(by_action)) / 2, rel=1e-4
+    )
+
+
+def test_a_floor_is_the_best_constant_and_reads_training_people_alone(home):
+    train, test = make_views(ViewsSize(1, 5, 1), noise="none")
+    train, test = collect(train), collect(test)
+    pose = floors.mean_pose(train)
+    assert pose.shape == (17, 3)
+    mine = floors.measure(pose, train)["mpjpe_mm"]
+    bodies = (train.Y - train.Y[..., :1, :]).flatten(0, 1).double().numpy()
+    actions = train.action.repeat_interleave(4).numpy()
+    off = np.linalg.norm(bodies.mean(0) - bodies, axis=-1).mean(-1)
+    by_hand = np.mean([off[actions == k].mean() for k in np.unique(actions)])
+    assert mine == pytest.approx(1000 * by_hand, rel=1e-4)
+    body = floors.mean_body(train)
+    assert floors.measure(body, test)["p_mpjpe_mm"] < floors.measure(pose, test)["p_mpjpe_mm"]
+    left = body[H36M.index("LHip")[0]] - body[H36M.index("RHip")[0]]
+    assert left[0] > 0.1 and left[1:].norm() < 0.02  # turned to one side

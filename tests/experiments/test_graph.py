@@ -1,14 +1,18 @@
 """Walking the graph of runs: one walk at a time, and refusals before anything is trained."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from posebook.experiments import graph
+from posebook.training.stopping import Stopped
 
 
 @pytest.fixture
@@ -42,6 +46,15 @@ def test_snakemake_is_told_what_was_asked_for(plans):
     assert plans[-1][-4:] == ("--config", "profile=gpu", "seeds=5", "dataset=human36m")
 
 
+def test_on_a_cluster_jobs_are_counted_and_not_cores(plans, root):
+    graph.walk(["table-3.1"], "smoke", jobs=40, cluster=root / "profiles" / "slurm")
+    assert plans[-1][:2] == ("--jobs", "40") and "--cores" not in plans[-1]
+    at = plans[-1].index("--workflow-profile")
+    assert plans[-1][at + 1] == str(root / "profiles" / "slurm")
+    with pytest.raises(FileNotFoundError, match="nowhere has no config.yaml; give a Snakemake pr"):
+        graph.walk(["table-3.1"], "smoke", cluster=root / "nowhere")
+
+
 def test_the_status_is_that_of_snakemake(plans, monkeypatch):
     statuses = iter([0, 3])
     monkeypatch.setattr(graph, "snakemake", lambda *arguments: next(statuses))
@@ -52,13 +65,51 @@ def test_the_status_is_that_of_snakemake(plans, monkeypatch):
 def test_what_snakemake_keeps_lies_with_the_runs_where_these_lie_elsewhere(
     elsewhere, tmp_path, monkeypatch
 ):
-    asked = []
+    asked, popen = [], subprocess.Popen
     monkeypatch.setenv("POSEBOOK_RUNS", str(tmp_path) if elsewhere else "")
-    ended = subprocess.CompletedProcess([], 3)
-    monkeypatch.setattr(subprocess, "run", lambda command, cwd: asked.append(command) or ended)
+
+    def ends(command, cwd):
+        asked.append(command)
+        return popen([sys.executable, "-c", "raise SystemExit(3)"])
+
+    monkeypatch.setattr(subprocess, "Popen", ends)
     assert graph.snakemake("--cores", "2") == 3
     there = ["--directory", str(tmp_path)] if elsewhere else []
     assert asked == [[sys.executable, "-m", "snakemake", *there, "--cores", "2"]]
+
+
+RUN = """
+import pathlib, signal, time
+def keep(*_):
+    time.sleep(0.3)
+    pathlib.Path("kept").touch()
+    raise SystemExit(1)
+signal.signal(signal.SIGTERM, keep)
+pathlib.Path("began").touch()
+time.sleep(60)
+"""
+
+
+def test_a_walk_that_is_told_to_stop_tells_its_runs_and_waits_for_them(tmp_path, monkeypatch):
+    """In the place of Snakemake a shell, which SIGTERM ends at once, and a run that takes longer.
+    """
+    popen = subprocess.Popen
+    shell = f"{sys.executable} -c '{RUN}' & wait"
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, cwd: popen(["bash", "-c", shell]))
+    monkeypatch.chdir(tmp_path)
+
+    def tell():
+        while not (tmp_path / "began").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=tell)
+    thread.start()
+    with pytest.raises(Stopped, match="what the runs have done is kept") as stopped:
+        graph.snakemake()
+    thread.join()
+    assert stopped.value.status == 143 and (tmp_path / "kept").exists()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def files_of(folder):

@@ -52,6 +52,22 @@ def calls(monkeypatch):
 # ---------------------------------------------------------------- refused
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (ROW, r"`batch` of PROFILES\['smoke'\] in posebook/lifting/rows.py"),
+        ("table-2.3/res50", r"`segments` of PROFILES\['smoke'\] in posebook/video/rows.py"),
+    ],
+)
+def test_a_card_without_memory_says_which_setting_to_lower(row, said, monkeypatch):
+    def full(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(runs, "outcome_of", full)
+    with pytest.raises(RuntimeError, match=rf"too little memory for {row} at smoke: lower {said}"):
+        run(row, "smoke", 0)
+
+
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize(
     ("wanted", "said"),
@@ -177,7 +193,7 @@ def test_a_row_or_profile_that_was_edited_does_not_get_the_weights_from_before(c
 
 def test_takes_that_have_changed_do_not_get_the_weights_from_before(monkeypatch):
     run(ROW, "smoke", 0, keep=True)
-    other = lambda size, split, noise: make_views(size, split, "none")  # noqa: E731
+    other = lambda size, split, noise, headings: make_views(size, split, "none")  # noqa: E731
     monkeypatch.setattr(sources, "make_views", other)
     with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
         run(ROW, "smoke", 0, keep=True)

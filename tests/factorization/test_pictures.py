@@ -41,6 +41,10 @@ def test_a_pose_without_extent_is_refused():
     X[1, 2] = X[1, 2, :1]
     with pytest.raises(ValueError, match=r"2D pose \(1, 2\): all joints coincide"):
         normalize(X)
+    found = torch.ones(2, 4, 17, dtype=torch.bool)
+    found[1, 2] = False
+    with pytest.raises(ValueError, match=r"2D pose \(1, 2\): no joint was found"):
+        normalize(X, found)
 
 
 def test_a_missing_joint_is_named():

@@ -10,6 +10,7 @@ import torch
 from posebook import factorization
 from posebook.book.thesis import read_claims
 from posebook.data import sources
+from posebook.data.pairs import collect
 from posebook.data.recorded.views import ViewsSize, make_views
 from posebook.experiments.catalogue import find, settings
 from posebook.experiments.run import outcome_of, record_of
@@ -36,8 +37,8 @@ def run(variant, seed=0, **more):
 
 
 @cache
-def one_person(size=None, split="subjects", noise="full"):
-    train, test = make_views(ViewsSize(1, 12, 1), split, noise)
+def one_person(size=None, split="subjects", noise="full", headings="all"):
+    train, test = make_views(ViewsSize(1, 12, 1), split, noise, headings=headings)
     return [s for s in train if s.subject == "S1"], test[:2]
 
 
@@ -114,7 +115,9 @@ def test_an_unknown_name_is_answered_with_the_known_ones(kind):
 
 
 def test_a_single_view_is_refused(smoke, monkeypatch):
-    one = lambda *_: tuple([_first_view(s) for s in part] for part in one_person())  # noqa: E731
+    def one(*_, **__):
+        return tuple([_first_view(s) for s in part] for part in one_person())
+
     monkeypatch.setattr(sources, "make_views", one)
     size, row = settings("factorization", "smoke", "baseline-cf")
     with pytest.raises(ValueError, match="needs two views of an instant, the data has 1"):
@@ -303,6 +306,69 @@ def test_pictures_that_are_not_as_the_row_says_are_refused(option, name, on_own,
         mine = factorization.prepare.prepare_takes(one_person()[0], row)
         assert mine.X.shape != plain.X.shape or not torch.equal(mine.X, plain.X)
         factorization.prepare.check_prepared(mine, row)
+
+
+IDLE = [
+    ({"lam": 3.0}, {"consistency": "none"}),
+    ({"starts": 1}, {"pretrained": False}),
+    ({"camera": "linear"}, {"pretrained": False}),
+    ({"consistent_dictionary": True}, {"pretrained": False}),
+    ({"code": 25}, {"dictionary": "none"}),
+    ({"levels": 6}, {"dictionary": "single"}),
+]
+
+
+@pytest.mark.parametrize(("option", "row"), IDLE)
+def test_an_option_that_the_row_does_not_read_is_refused(option, row):
+    Variant = factorization.rows.Variant
+    [(name, value)] = option.items()
+    with pytest.raises(ValueError, match=f"^{name}=.* has no effect on this row: it is read by"):
+        Variant(**row, **option)
+    Variant(**row)
+
+
+def test_without_3d_there_are_bodies_and_no_error(smoke):
+    size, row = settings("factorization", "smoke", "baseline")
+    pictures, *_ = factorization.prepare.load(size, row)
+    model = factorization.prepare.build(size, row, None)
+    bare = replace(pictures, Y=None, heading=None)
+    Y_hat, R = factorization.evaluate.predict(model, bare)
+    assert Y_hat.isfinite().all() and R.isfinite().all()
+    actions = ("walk",) * len(bare)
+    with pytest.raises(ValueError, match="have no 3D poses to measure against; `predict` gives"):
+        factorization.evaluate.evaluate(model, bare, actions)
+    gaps = pictures.Y.clone()
+    gaps[[3, 5], 1, 4] = torch.nan
+    with pytest.raises(ValueError, match=f"poses of 2 of {len(bare)} instants are not known"):
+        factorization.evaluate.evaluate(model, replace(pictures, Y=gaps), actions)
+
+
+def test_instants_of_which_a_view_sees_nobody_are_left_out_and_counted():
+    takes = list(one_person()[0])
+    row = factorization.rows.Variant()
+    whole = factorization.prepare.prepare_takes(takes, row)
+    empty = takes[1].confidence.copy()
+    empty[[2, 5], 3] = 0
+    takes[1] = replace(takes[1], confidence=empty)
+    with pytest.warns(UserWarning, match=f"2 of {len(whole)} instants are left out"):
+        kept = factorization.prepare.prepare_takes(takes, row)
+    at = len(takes[0])
+    rows = [k for k in range(len(whole)) if k not in (at + 2, at + 5)]
+    assert torch.equal(kept.X, whole.X[rows]) and torch.equal(kept.turn, whole.turn[rows])
+
+
+def test_takes_stay_apart_where_instants_are_left_out():
+    takes, _ = one_person()
+    views = collect(takes[:2])
+    w = views.w.clone()
+    w[1, 0], w[-1, 2] = 0, 0
+    with pytest.warns(UserWarning, match="2 of"):
+        kept = factorization.pictures.seen_instants(replace(views, w=w))
+    n = len(takes[0]) - 1
+    assert kept.first.tolist() == [0] * n + [n] * (len(kept) - n)
+    assert kept.last.tolist() == [n - 1] * n + [len(kept) - 1] * (len(kept) - n)
+    with pytest.raises(ValueError, match="at every instant a view sees nobody"):
+        factorization.pictures.seen_instants(replace(views, w=0 * w))
 
 
 def test_a_checkpoint_of_other_code_is_refused(smoke, tmp_path, monkeypatch):

@@ -61,6 +61,16 @@ def test_a_unit_that_is_given_is_not_guessed(tmp_path):
     np.testing.assert_allclose(found.cameras[0].center, RIG[0].center / 100)
 
 
+@pytest.mark.parametrize("number", [2, 4, 8, 14])
+def test_the_other_lenses_of_opencv(tmp_path, number):
+    """Radial, tangential, rational; and zeros in the place of thin prisms."""
+    lens = [0.08, -0.05, 1e-3, -8e-4, 0.02, 0.03, -0.01, 0.01, *[0.0] * 6][:number]
+    found = read_calibration(write(tmp_path, toml(lens=lens)))
+    same(found.cameras, lens=[*lens, 0.0, 0.0] if number == 2 else lens)
+    with pytest.raises(ValueError, match="camera 'cam0': distortions are 12 numbers, with thin pr"):
+        read_calibration(write(tmp_path, toml(lens=[0.01] * 12)))
+
+
 def test_a_fisheye_is_read_as_one(tmp_path):
     lens = [0.02, -0.01, 0.003, -0.001]
     found = read_calibration(write(tmp_path, toml(lens=lens, more="fisheye = true")))
@@ -180,7 +190,11 @@ def test_opencv_files_with_intrinsics_apart(tmp_path):
     assert "no size" in found.notes[0] and found.cameras[0].name == "01"
 
 
-def test_opencv_intrinsics_alone_are_named(tmp_path):
-    path = storage(tmp_path / "cam0.yml", {"K": RIG[0].K, "D": np.zeros((1, 5))})
+def test_intrinsics_alone_have_no_pose_and_half_a_pose_is_named(tmp_path):
+    inner = {"K": RIG[0].K, "D": np.zeros((1, 5))}
+    paths = [storage(tmp_path / f"cam{k}.yml", inner) for k in "01"]
+    found = read_calibration(*paths)
+    assert not found.posed and not found.cameras[1].center.any()
+    storage(paths[0], {**inner, "T": np.zeros((3, 1))})
     with pytest.raises(ValueError, match="camera 'cam0': rotation is missing"):
-        read_calibration(path)
+        read_calibration(*paths)

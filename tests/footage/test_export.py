@@ -3,6 +3,8 @@
 import csv
 import sys
 
+import bvhio
+import ezc3d
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -59,7 +61,6 @@ def test_csv_and_npz(tmp_path):
 
 
 def test_c3d(tmp_path):
-    ezc3d = pytest.importorskip("ezc3d", reason="C3D is written by ezc3d, of the extra `footage`")
     WRITERS[".c3d"](tmp_path / "a.c3d", GAPS, 50.0)
     file = ezc3d.c3d(str(tmp_path / "a.c3d"))
     points = file["data"]["points"][:3].transpose(2, 1, 0)
@@ -73,8 +74,8 @@ def test_c3d(tmp_path):
 
 def test_without_ezc3d_the_others_are_written_and_that_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ezc3d", None)
-    written, notes = write_all(tmp_path / "a", WORLD, 50.0)
-    assert sorted(path.suffix for path in written) == [".bvh", ".csv", ".npz", ".trc"]
+    notes = write_all(tmp_path / "a", WORLD, 50.0)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".bvh", ".csv", ".npz", ".trc"}
     assert notes == ["a.c3d is not written: C3D needs ezc3d; pip install 'posebook[footage]'"]
 
 
@@ -131,6 +132,30 @@ def test_bvh_of_rigid_bones_by_another_forward_kinematics(tmp_path):
     for j, name in enumerate(H36M.names):
         x, y, z = WORLD[:, j].T
         np.testing.assert_allclose(found[name] / 100, np.stack([x, z, -y], 1), atol=5e-3)
+
+
+def test_bodies_whose_bones_change_length_are_near_in_bvh_and_the_report_says_how_near(tmp_path):
+    growing = WORLD * np.linspace(0.9, 1.1, len(WORLD))[:, None, None]
+    [said] = write_all(tmp_path / "a", growing, 50.0)
+    found, _ = read_bvh(tmp_path / "a.bvh")
+    places = np.stack([found[name] for name in H36M.names], 1)[..., [0, 2, 1]] * [10, -10, 10]
+    off = np.linalg.norm(places - 1000 * growing, axis=-1)
+    assert said.startswith("a.bvh: its bones are rigid")
+    assert said.endswith(f"a median {np.median(off):.0f} mm off")
+    # Bones that only kept their directions would add up their faults from the root to the foot.
+    bones = np.diff(growing[:, [0, 1, 2, 3]], axis=1)
+    lengths = np.linalg.norm(bones, axis=-1, keepdims=True)
+    added_up = ((1 - np.median(lengths, axis=0) / lengths) * bones).sum(1)
+    assert off[:, 3].mean() < 0.8 * 1000 * np.linalg.norm(added_up, axis=-1).mean()
+
+
+def test_bvh_by_bvhio(tmp_path):
+    root = bvhio.readAsHierarchy(str(write_bvh(tmp_path / "a.bvh", WORLD, 50.0)))
+    for t, body in enumerate(WORLD):
+        root.loadPose(t)
+        for joint, _, _ in root.layout():
+            x, y, z = body[H36M.names.index(joint.Name)]
+            np.testing.assert_allclose(np.array(joint.PositionWorld) / 100, [x, z, -y], atol=5e-3)
 
 
 def test_bvh_fills_gaps_and_names_a_joint_that_is_never_known(tmp_path):

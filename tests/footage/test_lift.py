@@ -13,7 +13,6 @@ from posebook.footage.film import blur_head, draw, open_footage
 from posebook.footage.lift import Wishes, lift_video, read_boxes
 from posebook.geometry.skeleton import H36M
 
-pytest.importorskip("safetensors", reason="reading weights needs safetensors")
 TAKE, T, VIEW = load_pose2sim(), 40, 2
 SIZE = (272, 480)  # a quarter of the recording's
 JOINTS, CONFIDENCE = TAKE.joints_2d[:T, VIEW] / 4, TAKE.confidence[:T, VIEW]
@@ -113,6 +112,23 @@ def test_a_calibration_says_where_the_camera_stands(video, seen, tmp_path):
         lift_video(write_video(tmp_path / "gym.mp4"), wishes, str)
 
 
+@pytest.mark.parametrize("form", ["window", "stream"])
+def test_arms_and_legs_by_the_network_of_chapter_2_and_what_that_does(video, tmp_path, form):
+    joints = JOINTS.copy()
+    joints[5:8] = np.nan
+    seen, notes = write_detections(tmp_path / "seen.npz", joints), []
+    [person], _, _ = lift_video(video, Wishes(detections=seen, temporal=form), notes.append)
+    head, arms = H36M.index("Head", "Thorax", "Hip"), H36M.index("LWrist", "RFoot")
+    np.testing.assert_array_equal(person.joints[:, head], joints[:, head])
+    away = np.linalg.norm(person.joints[:, arms] - joints[:, arms], axis=-1)
+    assert np.nanmedian(away) > 5 and (np.isnan(away).all(1) == np.isin(np.arange(T), (5, 6, 7))
+                                       ).all()  # fmt: skip
+    [said] = [note for note in notes if "res50-tce-bc" in note]
+    assert f"person 1: arms and legs by res50-tce-bc ({form})" in said and "jitter" in said
+    report = (tmp_path / "cam03_posebook" / "report.txt").read_text()
+    assert said in report and person.missing.tolist() == [5, 6, 7]
+
+
 # ---------------------------------------------------------------- what is wrong
 
 
@@ -185,6 +201,7 @@ def test_what_does_not_go_together_is_refused(video, seen, tmp_path, monkeypatch
     for wishes, said in [
         (Wishes(detections=seen, boxes=seen), "--detections take its place; give one of them"),
         (Wishes(detections=seen, calibration=seen, focal=3), "give --calibration or --focal"),
+        (Wishes(detections=seen, temporal="all"), "no temporal form 'all'; there are window, st"),
         (Wishes(detections=seen, person=-1), "person, focal and smooth must not be negative"),
     ]:
         with pytest.raises(ValueError, match=said):
@@ -218,6 +235,23 @@ def test_a_head_is_blurred_from_the_neck_up():
     foot = int(JOINTS[0, :, 1].max())
     np.testing.assert_array_equal(picture[foot - 40 :], before[foot - 40 :])
     blur_head(picture, JOINTS[0] * np.nan)
+
+
+def test_heads_are_blurred_in_the_film_unless_asked_otherwise(tmp_path, seen):
+    path, (x, y) = tmp_path / "board.mp4", JOINTS[0, H36M.index("Nose")[0]].astype(int)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 60, SIZE)
+    for _ in range(T):
+        writer.write(np.tile(np.kron([[0, 255], [255, 0]], np.ones((4, 4))), (60, 34)).astype(
+            np.uint8)[..., None].repeat(3, 2))  # fmt: skip
+    writer.release()
+    spread = {}
+    for background in ("blurred", "sharp", "white"):
+        wishes = Wishes(detections=seen, background=background, out=tmp_path / background)
+        _, _, out = lift_video(path, wishes, str)
+        frame = cv2.VideoCapture(str(out / "film.mp4")).read()[1]
+        spread[background] = frame[y - 12 : y, x - 12 : x - 4].std(), frame[-40:].std()
+    assert spread["blurred"][0] < 60 < spread["sharp"][0]
+    assert spread["blurred"][1] > 60 and spread["white"][1] < 5
 
 
 def test_a_skeleton_is_drawn_where_its_joints_are():

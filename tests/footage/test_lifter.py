@@ -8,7 +8,6 @@ from posebook.data.virtual import triangulated
 from posebook.footage.lifter import LIFTERS, jitter, level_camera, lift, smoothed
 from posebook.geometry.skeleton import PCK3D_JOINTS
 
-pytest.importorskip("safetensors", reason="reading weights needs safetensors")
 TAKE = load_pose2sim()
 TRUTH = triangulated(TAKE, weighted=True, least_confidence=0.3)
 

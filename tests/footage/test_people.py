@@ -7,7 +7,7 @@ from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.data.recorded.rig import human36m_rig
 from posebook.data.virtual import triangulated
 from posebook.footage.detections import View
-from posebook.footage.people import find_people, left_out, take_of
+from posebook.footage.people import find_people, left_out, take_of, unconfirmed
 
 RIG = human36m_rig("S1")
 T = 12
@@ -45,6 +45,18 @@ def test_two_who_cross_are_followed_whatever_their_order(bodies):
         assert (person.places >= 0).all() and len(np.unique(who)) == 1
 
 
+def test_two_who_run_past_each_other_are_followed_by_where_they_would_be(bodies):
+    """A step is three times as long as they are apart, so the nearest body is the other's."""
+    step = np.linspace(-2.4, 2.4, T)[:, None, None] * np.array([1.0, 0, 0])
+    still = bodies[0, :1]
+    runners = np.stack([still + step, still - step + [0, 0.15, 0]])
+    order = np.tile([0, 1], (4, T, 1))
+    people = find_people(RIG, views_of(runners, order))
+    assert [person.frames for person in people] == [T, T]
+    for person in people:
+        assert (person.places == person.places[0, 0]).all()
+
+
 def test_a_bystander_of_one_camera_is_named_and_left_out(bodies):
     views = views_of(bodies, np.tile([0, 1], (4, T, 1)))
     for view in views[1:]:
@@ -53,6 +65,7 @@ def test_a_bystander_of_one_camera_is_named_and_left_out(bodies):
     views[0].confidence[:2, 0] = 0  # in two the first camera sees the bystander alone
     people = find_people(RIG, views)
     assert len(people) == 1 and people[0].frames == T
+    assert not unconfirmed(people[0], views)  # there is somebody else
     said = left_out(people[0], people, views)
     assert said == [f"camera {RIG[0].name}: somebody whom no other camera confirms is left out in "
                     "12 frames"]  # fmt: skip

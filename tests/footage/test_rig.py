@@ -4,12 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save
 
 from posebook.__main__ import main
 from posebook.data.recorded.pose2sim import load_pose2sim
+from posebook.data.recorded.rig import human36m_rig
 from posebook.data.virtual import triangulated
 from posebook.footage import health
-from posebook.footage.rig import Wishes, measure, read_rig, write_example
+from posebook.footage.learning import begin, measure
+from posebook.footage.rig import Wishes, _toml, read_rig, write_example
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
 
@@ -42,10 +46,26 @@ def test_the_command_writes_a_report_a_picture_and_bodies(folder, capsys):
     for word in ("Lengths are metres", "+z up", "h36m17", "left out", "px", "mm from"):
         assert word in report and word in said
     assert (out / "rig.png").stat().st_size > 5000
+    assert "skeletons" in (out / "player.html").read_text()
     for name in ("lifted", "triangulated"):
         with np.load(out / f"{name}.npz") as file:
             assert file["joints_3d"].shape == (100, 17, 3) and file["fps"] == 60
         assert {"trc", "bvh", "csv"} <= {p.suffix[1:] for p in out.glob(f"{name}.*")}
+
+
+def test_a_person_who_leaves_is_marked_in_what_is_written(folder, capsys):
+    for k, gone in enumerate(([40, 60], [40, 100], [40, 60], [40, 60]), 1):
+        with np.load(folder / f"cam0{k}.npz") as file:
+            arrays = dict(file)
+        arrays["confidence"][slice(*gone)] = 0  # the second camera does not see him again
+        np.savez(folder / f"cam0{k}.npz", **arrays)
+    assert main(["rig", str(folder), "--steps", "3"]) == 0
+    said = capsys.readouterr().out
+    assert "person 1: 80 of 100 frames; 20 are without, and marked" in said
+    for name in ("lifted", "triangulated"):
+        with np.load(folder / "posebook" / f"{name}.npz") as file:
+            gone = np.isnan(file["joints_3d"]).all((1, 2))
+        np.testing.assert_array_equal(np.flatnonzero(gone), np.arange(40, 60))
 
 
 def test_truth_measures_as_near_and_another_body_as_far():
@@ -112,3 +132,58 @@ def test_what_is_missing_is_named(folder, capsys):
         read_rig(folder, Wishes())
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         read_rig(folder / "nowhere", Wishes())
+
+
+def test_a_folder_with_intrinsics_alone_gets_its_poses_from_the_person(folder):
+    text = (folder / "Calib.toml").read_text().splitlines()
+    bare = [line for line in text if not line.startswith(("rotation", "translation"))]
+    (folder / "Calib.toml").write_text("\n".join(bare))
+    take, found, notes = read_rig(folder, Wishes(height=1.8))
+    assert any("no extrinsics are given" in note and "1.8 m tall" in note for note in notes)
+    assert found.up == "+z" and 1.5 < found.body < 1.9 and (found.residual < 12).all()
+    assert (take.confidence > 0).mean() > 0.9
+
+
+def test_refinement_is_said_and_taken(folder):
+    take, _, notes = read_rig(folder, Wishes(refine=True))
+    [said] = [note for note in notes if "residual" in note]
+    moved = np.abs(take.cameras[1].center - TAKE.cameras[1].center).max()
+    assert (moved > 1e-6) == said.startswith("extrinsics refined")
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path):
+    with pytest.raises(ValueError, match="no weights 'x': neither a file nor one of "):
+        begin("x")
+    (tmp_path / "w.safetensors").write_bytes(save({"a": torch.zeros(1)}))
+    with pytest.raises(ValueError, match="w.safetensors: not weights of the network of trans"):
+        begin(str(tmp_path / "w.safetensors"))
+
+
+def test_weights_of_a_file_are_those_that_it_begins_with(tmp_path):
+    model, _ = begin("trans-reproj")
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(save({key: value.detach() for key, value in model.state_dict().items()}))
+    again, variant = begin(str(path))
+    assert variant.loss == "trans-reproj" and all(p.requires_grad for p in model.parameters())
+    for one, two in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, two)
+    assert begin("consensus-augmented-flip-points")[1].student is not None
+
+
+def test_a_calibration_of_other_cameras_is_refused_in_one_sentence(folder, capsys):
+    other = [replace(c, R=o.R, center=o.center)
+             for c, o in zip(TAKE.cameras, human36m_rig("S1"))]  # fmt: skip
+    (folder / "Calib.toml").write_text("\n".join(map(_toml, other)))
+    assert main(["rig", str(folder), "--steps", "1"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_turned_video_is_named(folder, capsys):
+    with np.load(folder / "cam02.npz") as file:
+        arrays = dict(file)
+    x, y = np.moveaxis(arrays["joints_2d"], -1, 0)
+    arrays["joints_2d"] = np.stack([1919 - y, x], axis=-1)
+    np.savez(folder / "cam02.npz", **arrays)
+    assert main(["rig", str(folder), "--steps", "1"]) == 2
+    said = capsys.readouterr()
+    assert "portrait" in said.out + said.err

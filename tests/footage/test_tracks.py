@@ -4,7 +4,7 @@ import numpy as np
 
 from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.footage.detections import View
-from posebook.footage.tracks import boxes_of, crossings, exchanges, follow, runs
+from posebook.footage.tracks import bodies_of, crossings, exchanges, follow, runs
 from posebook.geometry.skeleton import H36M
 
 BODY = np.random.default_rng(0).uniform(0, 1, (17, 2)) * [60, 170]
@@ -54,6 +54,17 @@ def test_a_short_gap_is_bridged_and_a_long_one_is_a_departure():
     assert (first.frames, second.frames) == (20, 8)
 
 
+def test_whose_legs_are_hidden_goes_on():
+    """As the man of the recording in frame 37 of its first camera, without his legs."""
+    view = view_of(walk(0, 8))
+    legs = BODY[:, 1] > 70
+    view.joints[20:22, 0, legs], view.confidence[20:22, 0, legs] = np.nan, 0
+    view.joints[25, 0, legs & (BODY[:, 0] > 20)] = np.nan
+    [one] = follow(view, 30.0)
+    assert one.frames == 60 and not legs.all() and (~legs).sum() >= 6
+    np.testing.assert_allclose(one.boxes[21], one.boxes[19] + [16, 0, 16, 0])
+
+
 def test_somebody_far_away_is_somebody_else():
     view = view_of(np.concatenate([walk(0, 1, 30), walk(900, 1, 30)]))
     assert [track.frames for track in follow(view, 30.0)] == [30, 30]
@@ -62,7 +73,7 @@ def test_somebody_far_away_is_somebody_else():
 def test_a_few_joints_are_nobody():
     view = view_of(walk(0, 1))
     view.confidence[10:, :, 5:] = 0
-    assert np.isnan(boxes_of(view)[10:]).all() and np.isfinite(boxes_of(view)[:10]).all()
+    assert np.isnan(bodies_of(view)[10:]).all() and np.isfinite(bodies_of(view)[:10]).all()
     [track] = follow(view, 30.0)
     assert track.frames == 10
 

@@ -9,6 +9,7 @@ from posebook.data.recorded.rig import human36m_rig
 from posebook.geometry.camera import project
 from posebook.geometry.skeleton import H36M
 from posebook.lifting.network import ROOTS, LiftingNetwork, condition, global_pose, root_position
+from posebook.networks.residual import Dropout
 
 SMALL = dict(width=16, blocks=1, dropout=0.0)
 B, N = 6, 17
@@ -163,3 +164,16 @@ def test_the_same_seed_gives_the_same_weights():
         torch.manual_seed(seed)
         networks.append(LiftingNetwork(**SMALL).lifting.head.weight)
     assert torch.equal(networks[0], networks[1]) and not torch.equal(networks[0], networks[2])
+
+
+def test_dropout_loses_its_share_keeps_the_mean_and_can_be_repeated():
+    dropout, x = Dropout(0.25), torch.ones(1000, 333)
+    torch.manual_seed(0)
+    first = dropout(x)
+    torch.manual_seed(0)
+    assert torch.equal(dropout(x), first) and not torch.equal(dropout(x), first)
+    assert first.unique().tolist() == pytest.approx([0, 4 / 3])
+    for share in ((first == 0).float().mean(), (first == 0).float().mean(0)[7]):
+        assert share == pytest.approx(0.25, abs=0.05)
+    assert first.mean() == pytest.approx(1, abs=0.005)
+    assert torch.equal(dropout.eval()(x), x)

@@ -37,7 +37,7 @@ def run(variant, seed=0, folder=None):
 
 
 @cache
-def one_person(size=SIZE, split="subjects", noise="full"):
+def one_person(size=SIZE, split="subjects", noise="full", headings="all"):
     """The smoke profile's data cut to one rig, so that a run takes a fraction of a second."""
     train, test = make_views(size, split, noise)
     return [s for s in train if s.subject == "S1"], test[:2]
@@ -163,13 +163,13 @@ def test_the_critic_is_in_the_checkpoint(smoke, tmp_path):
     smoke(steps=3)
     run("reproj-adv", folder=tmp_path)
     parts = torch.load(tmp_path / "training.pt", weights_only=True)["parts"]
-    assert set(parts) == {"model", "optimiser", "critic", "critic_optimiser", "clock"}
+    assert set(parts) == {"model", "optimiser", "critic", "critic_optimiser", "clock", "means"}
     assert {int(s["step"]) for s in parts["critic_optimiser"]["state"].values()} == {3}
 
 
 CHANGES = {
     "seed": lambda size, row: (size, row, 1),
-    "loss": lambda size, row: (size, replace(row, loss="trans-reproj"), 0),
+    "loss": lambda size, row: (size, replace(row, loss="reproj"), 0),
     "lambda": lambda size, row: (size, replace(row, lam=2.0), 0),
     "steps": lambda size, row: (replace(size, steps=3), row, 0),
     "takes": lambda size, row: (replace(size, size=ViewsSize(1, 13, 1)), row, 0),
@@ -179,7 +179,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_checkpoint_of_another_run_is_refused(change, smoke, tmp_path):
     smoke(steps=2)
-    size, row = settings("lifting", "smoke", "reproj")
+    size, row = settings("lifting", "smoke", "trans-reproj")
     lifting.run.run_row(size, row, 0, folder=tmp_path)
     before = (tmp_path / "training.pt").read_bytes()
     size, row, seed = CHANGES[change](size, row)
@@ -193,7 +193,7 @@ def test_a_checkpoint_of_other_data_is_refused_whatever_the_settings_say(
 ):
     smoke(steps=2)
     run("reproj", folder=tmp_path)
-    other = lambda size, split, noise: one_person(SIZE, split, "none")  # noqa: E731
+    other = lambda size, split, noise, headings: one_person(SIZE, split, "none")  # noqa: E731
     monkeypatch.setattr(sources, "make_views", other)
     with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
         run("reproj", folder=tmp_path)

@@ -75,6 +75,7 @@ def test_joints_that_coincide_are_exchanged_and_no_other(people):
     one, two, share = several.mix(first, first, seed=1)  # one and the same: half of all joints
     assert share == pytest.approx(0.5, abs=0.02)
     one, two, share = several.mix(first, second, seed=1)
+    assert 0 < share < 0.5
     for a, b, x, y in zip(first, second, one, two, strict=True):
         moved = (x.joints_2d != a.joints_2d).any(-1)
         extent = np.linalg.norm(np.ptp(a.joints_2d, axis=2), axis=-1)[..., None]

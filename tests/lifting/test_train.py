@@ -11,7 +11,9 @@ from posebook.data.pairs import collect, draw_views, gather
 from posebook.data.recorded.views import make_views
 from posebook.experiments.catalogue import settings
 from posebook.lifting import losses
+from posebook.lifting.consensus import Teacher
 from posebook.lifting.rows import PROFILES, VARIANTS, Variant
+from posebook.lifting.student import Reading
 from posebook.training.draws import draw
 
 
@@ -79,7 +81,7 @@ def test_lambda_weighs_the_other_view(views, pairs):
 
 def test_compared_in_pictures_it_is_equation_3_7_to_the_last_bit():
     size, row = settings("lifting", "smoke", "trans-reproj")
-    same = replace(row, compare_in="pictures")
+    same = Variant(loss="supervised", compare_in="pictures")
     found = [lifting.run.run_row(size, mine, 0).metrics for mine in (row, same)]
     assert found[0] == found[1]
 
@@ -119,6 +121,44 @@ def test_a_row_differs_from_its_neighbour_in_what_it_says_and_in_nothing_else(na
 def test_a_root_from_labels_needs_labels():
     with pytest.raises(ValueError, match="a root from the labels needs a loss with 3D labels"):
         Variant(root_from_labels=True)
+
+
+IDLE = [
+    ({"weight": "target"}, {"loss": "reproj"}),
+    ({"weight": "none"}, {"loss": "supervised"}),
+    ({"lam": 3.0}, {"loss": "reproj"}),
+    ({"lam": 1.5}, {"loss": "triangulated", "compare_in": "space"}),
+    ({"projection": "plain"}, {"loss": "supervised"}),
+    ({"root": "vector"}, {"loss": "supervised"}),
+    ({"root_bias": (0.0, 0.0, 5.0)}, {}),
+    ({"pretrained": True}, {"loss": "triangulated"}),
+    ({"label_weights": True}, {"loss": "supervised"}),
+    ({"compare_in": "pictures"}, {"loss": "reproj"}),
+    ({"teacher": Teacher()}, {"loss": "trans-reproj"}),
+    ({"backbone": "temporal"}, {"student": Reading()}),
+]
+
+
+@pytest.mark.parametrize(("option", "row"), IDLE)
+def test_an_option_that_no_loss_of_the_row_reads_is_refused(option, row):
+    [(name, value)] = option.items()
+    with pytest.raises(ValueError, match=f"^{name}=.* has no effect on this row: it is read by"):
+        Variant(**row, **option)
+    Variant(**row)
+
+
+def test_global_poses_are_compared_by_the_error_that_the_row_says(views, pairs):
+    row = Variant(loss="triangulated", compare_in="space")
+    torch.manual_seed(0)
+    model = lifting.prepare.build(settings("lifting", "smoke", "trans-reproj")[0], row).eval()
+    loss = lambda row: float(lifting.train.pair_loss(model, views, pairs, row)[0])  # noqa: E731
+    assert loss(row) != pytest.approx(loss(replace(row, error="distance")), rel=1e-3)
+
+
+def test_lambda_of_a_data_set_is_given_to_rows_that_read_it_and_have_none_of_their_own():
+    lam = lambda name: settings("lifting", "smoke", name, "mpi-inf-3dhp")[1].lam  # noqa: E731
+    assert (lam("trans-reproj"), lam("reproj"), lam("supervised")) == (1.5, 1, 1)
+    assert lam("lambda-3") == 3
 
 
 @pytest.mark.parametrize("name", ["supervised", "reproj-adv", "triangulated-labels"])

@@ -23,8 +23,6 @@ def graph_of(name, which):
 
 @pytest.mark.parametrize(("name", "which"), WAYS)
 def test_onnxruntime_gives_the_same(name, which, tmp_path):
-    for module in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(module, reason=f"{module} is not installed: posebook[export]")
     graph = graph_of(name, which)
     write(graph, tmp_path / "net.onnx")
     assert difference(graph, tmp_path / "net.onnx") < CLOSE
@@ -54,7 +52,6 @@ def test_what_is_not_installed_is_said(tmp_path, monkeypatch):
 def test_another_answer_and_another_suffix_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="net.pt: call the file NAME.onnx"):
         onnx_files.export("trans-reproj", tmp_path / "net.pt")
-    pytest.importorskip("safetensors", reason="reading weights needs safetensors")
     monkeypatch.setattr(onnx_files, "write", lambda graph, path: None)
     monkeypatch.setattr(onnx_files, "difference", lambda graph, path: 0.5)
     with pytest.raises(ValueError, match="answers otherwise than the network, by 0.5 of"):

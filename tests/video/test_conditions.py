@@ -23,6 +23,16 @@ def test_frames_away_counts_to_the_nearest_frame_in_which_a_joint_is_seen():
     assert conditions.frames_away(seen).tolist() == expected
 
 
+def test_the_error_near_is_that_of_hidden_joints_which_the_window_shows(frames):
+    away = conditions.conditions(frames)["away"]
+    near, far = (away > 0) & (away < 4), away == 4  # classes of 1 to 6 frames, and of 7 and more
+    assert near.any()
+    for moved, expected in ((near, 5.0), (far, 0.0), (away == 0, 0.0)):
+        wrong = frames.joints.numpy() + 5.0 * moved[..., None] * [0.6, 0.8]
+        found = conditions.error_near(wrong, frames)["mean_error_px_near"]
+        assert found == pytest.approx(expected, abs=1e-4)
+
+
 def test_classes_begin_at_their_edges():
     found = conditions.classes_of(np.array([0, 0.4, 0.5, 3.9, 100]), (0, 0.5, 1, 4))
     assert found.tolist() == [0, 0, 1, 2, 3]

@@ -24,7 +24,7 @@ from posebook.video.network import VideoNetwork
 SIZE, N = 32, 3
 
 
-@pytest.fixture(params=["single", "multi", "none", "separate", "residual", "zeros"])
+@pytest.fixture(params=["single", "multi", "none", "separate", "residual", "zeros", "added"])
 def networks(request):
     """A small encoder and each kind of video network, of which no part is trivial."""
     torch.manual_seed(0)
@@ -33,6 +33,7 @@ def networks(request):
         "separate": dict(front="multi", separate=True),
         "residual": dict(front="multi", residual=True),
         "zeros": dict(front="single", start="zeros"),
+        "added": dict(front="single", added=True),
     }
     options = kinds.get(request.param, dict(front=request.param))
     model = VideoNetwork(encoder.channels, 3, 8, **options).eval()
@@ -105,8 +106,7 @@ def test_a_whole_clip_in_one_block_is_one_recursion_each_way(networks):
         later = model.tce_after or model.tce
         H, _ = recursion(model.tce, maps, gates)
         back, _ = recursion(later, maps.flip(0), later.input_gates(maps.flip(0)))
-        H = H + back.flip(0)
-        expected = model.decoder(H + X if model.residual else H)
+        expected = model.decode(H + back.flip(0), X)
     found = torch.cat(list(stream(encoder, model, pictures, lookahead=3, block=8)))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     with torch.no_grad():

@@ -322,6 +322,16 @@ def test_the_encoder_is_left_as_it_was(smoke, cache):
             assert torch.equal(value, before[name]), name
 
 
+def test_a_row_that_trains_longer_has_its_own_steps_and_copies(smoke, cache, tmp_path):
+    smoke(steps=2, long_steps=4, long_copies=3)
+    for variant, steps, copies in (("res50-tce-bc", 2, 2), ("res50-tce-bc-longer", 4, 3)):
+        profile, row = settings("video", "smoke", variant)
+        setting = video.prepare.prepare(profile, row, 0, folder=cache)
+        assert setting.train_features.copies == copies
+        record = run(variant, data=setting, folder=tmp_path / variant)[-1]
+        assert record["steps"] == steps == record["curves"]["loss"][-1][0]
+
+
 # ---------------------------------------------------------------- batches
 
 

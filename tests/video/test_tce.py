@@ -250,6 +250,21 @@ def test_residual_adds_the_targets_own_features(random):
     assert not torch.allclose(net(X, before, after), plain(X, before, after))
 
 
+@pytest.mark.parametrize("front", ["single", "multi"])
+def test_what_is_added_is_nothing_at_the_start_and_is_learned(front, random):
+    net = network(random, front=front, added=True)
+    frames = network(random, front="none")
+    frames.decoder.load_state_dict(net.decoder.state_dict())  # the same size: all channels
+    X = random(7, 8, SIZE, SIZE)
+    before, after = windows(torch.tensor([3]), torch.tensor([0]), torch.tensor([6]), 3)
+    assert not torch.allclose(net(X, before, after), frames(X, before, after))
+    fresh = VideoNetwork(8, 3, 4, front=front, added=True).double().eval()
+    fresh.decoder.load_state_dict(net.decoder.state_dict())
+    torch.testing.assert_close(fresh(X, before, after), frames(X, before, after))
+    fresh(X, before, after).square().sum().backward()
+    assert fresh.added.weight.grad.abs().max() > 0
+
+
 # ---------------------------------------------------------------- the thesis' size
 
 

@@ -6,6 +6,7 @@ motion as it is, on stretches of each clip that no training take has used. A det
 the exact projections into 2D points with confidences.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from posebook.geometry.skeleton import H36M
 TRAIN_SUBJECTS = ("S1", "S5", "S6", "S7", "S8")
 TEST_SUBJECTS = ("S9", "S11")
 SPLITS = ("subjects", "actions")
+HEADINGS = ("all", "studio")
 # The second split: whole actions that training never sees, one each of walking, dancing,
 # striking and getting up.
 UNSEEN_ACTIONS = ("walk", "dance_b", "kick", "getup_faceup")
@@ -50,7 +52,12 @@ class _Stretch:
 
 
 def make_views(
-    size: ViewsSize, split: str = "subjects", noise: str = "full", seed: int = 0
+    size: ViewsSize,
+    split: str = "subjects",
+    noise: str = "full",
+    seed: int = 0,
+    headings: str = "all",
+    clips: tuple[MotionClip, ...] | None = None,
 ) -> tuple[list[ViewSequence], list[ViewSequence]]:
     """Training and test sequences of the embedded views.
 
@@ -59,26 +66,38 @@ def make_views(
             clip) or "actions" (unseen bodies and four unseen actions).
         noise: a key of `DETECTORS`; "none" gives exact geometry. The same arguments give the same
             bits.
+        headings: "all" ways alike, or "studio": whole takes face one of two opposite eighths of the
+            circle, as people do who are recorded between the cameras of a studio.
+        clips: the motion; None for the embedded one. People's bones are those of its first clip
+            times each person's own proportions.
 
     Raises:
-        ValueError: for an unknown split or noise.
+        ValueError: for an unknown split, noise or kind of headings, or a split of which the clips
+            leave a part empty.
     """
     _check(split, SPLITS, "split")
+    _check(headings, HEADINGS, "headings")
     _check(noise, tuple(DETECTORS), "noise")
-    clips = load_motion()
+    clips = load_motion() if clips is None else clips
     table = body.take_apart(np.concatenate([clip.joints for clip in clips]).astype(np.float64))
     reference = np.median(body.bone_lengths(clips[0].joints), axis=0)
     train_part, test_part = _stretches(clips, split)
+    if not train_part or not test_part:
+        raise ValueError(
+            f"the split {split!r} tests the actions {', '.join(UNSEEN_ACTIONS)} and trains on all "
+            f"others, and the motion's are {', '.join(clip.name for clip in clips[:6])}; choose a "
+            "row that is split by subjects"
+        )
     people = {s: _proportions(reference, s) for s in (*TRAIN_SUBJECTS, *TEST_SUBJECTS)}
     train = [
         sequence
         for subject in TRAIN_SUBJECTS
         for sequence in _training_takes(
-            subject, table, train_part, people[subject], size, noise, seed
+            subject, table, train_part, people[subject], size, noise, seed, headings
         )
     ]
     test = [
-        _test_take(subject, take, table, stretch, people[subject], noise, seed)
+        _test_take(subject, take, table, stretch, people[subject], noise, seed, headings)
         for subject in TEST_SUBJECTS
         for stretch in test_part
         for take in range(size.test_takes)
@@ -123,7 +142,9 @@ def _proportions(reference: np.ndarray, subject: str) -> np.ndarray:
     return reference * stature * segment
 
 
-def _training_takes(subject, table, stretches, lengths, size, noise, seed) -> list[ViewSequence]:
+def _training_takes(
+    subject, table, stretches, lengths, size, noise, seed, headings
+) -> list[ViewSequence]:
     """All training takes of one subject, generated as one batch of frames."""
     rng = np.random.default_rng([seed, int(subject[1:]), 0])
     actions = sorted({s.action for s in stretches})
@@ -136,7 +157,7 @@ def _training_takes(subject, table, stretches, lengths, size, noise, seed) -> li
     joints = body.put_together(mixed, lengths).reshape(n, size.frames, len(H36M), 3)
     flips = rng.random(n) < 0.5
     joints[flips] = body.mirror(joints[flips])
-    joints = _place(_tilt(joints, 1 / 3, rng), subject, rng)
+    joints = _place(_tilt(joints, 1 / 3, rng), subject, rng, headings)
     return _see(joints, [actions[k] for k in owner], subject, "train", noise, rng)
 
 
@@ -178,10 +199,13 @@ def _tilt(joints: np.ndarray, share: float, rng) -> np.ndarray:
     return (joints - root) @ turn.swapaxes(-1, -2)[:, None] + root
 
 
-def _place(joints: np.ndarray, subject: str, rng) -> np.ndarray:
+def _place(joints: np.ndarray, subject: str, rng, headings: str = "all") -> np.ndarray:
     """Takes (n, T, 17, 3) turned to a random heading about a random spot of the studio."""
     n = len(joints)
     angle = rng.uniform(0, 2 * np.pi, n)
+    if headings == "studio":
+        side, within = np.divmod(angle, np.pi)
+        angle = np.pi * side + (within / np.pi - 0.5) * np.pi / 4 - _facing(joints)
     c, s, zero, one = np.cos(angle), np.sin(angle), np.zeros(n), np.ones(n)
     turn = np.stack([c, -s, zero, s, c, zero, zero, zero, one], -1).reshape(n, 1, 3, 3)
     spot = meeting_point(human36m_rig(subject))[:2] + rng.uniform(-0.8, 0.8, (n, 2))
@@ -195,15 +219,36 @@ def _place(joints: np.ndarray, subject: str, rng) -> np.ndarray:
     return joints
 
 
-def _test_take(subject, take, table, stretch, lengths, noise, seed) -> ViewSequence:
+def _facing(joints: np.ndarray) -> np.ndarray:
+    """The way (n,) that takes (n, T, 17, 3) face as a whole, radians about the vertical."""
+    left_hip, right_hip = H36M.index("LHip", "RHip")
+    left = (joints[:, :, left_hip] - joints[:, :, right_hip]).mean(1)
+    return np.arctan2(-left[:, 0], left[:, 1])  # a quarter turn to the right of the left side
+
+
+def _test_take(subject, take, table, stretch, lengths, noise, seed, headings) -> ViewSequence:
     """A recorded stretch as it is, on the subject's body, at a heading and place of its own."""
     rng = np.random.default_rng([seed, int(subject[1:]), 1, stretch.first, take])
     rows = np.arange(stretch.first, stretch.last + 1)
     joints = body.put_together(table.take(rows), lengths)[None]
     if take % 2:
         joints = body.mirror(joints)
-    joints = _place(joints, subject, rng)
+    joints = _place(joints, subject, rng, headings)
     return _see(joints, [stretch.action], subject, "test", noise, rng)[0]
+
+
+def see_clips(clips: Sequence[MotionClip], noise: str = "full") -> list[ViewSequence]:
+    """Clips as they are, on their own bodies, before the rigs of the test people: one take a rig,
+    the second in the mirror, each at a heading and place of its own."""
+    takes = []
+    for subject in TEST_SUBJECTS:
+        for number, clip in enumerate(clips):
+            rng = np.random.default_rng([2, int(subject[1:]), number])
+            joints = clip.joints[None].astype(np.float64)
+            if subject != TEST_SUBJECTS[0]:
+                joints = body.mirror(joints)
+            takes += _see(_place(joints, subject, rng), [clip.name], subject, "test", noise, rng)
+    return takes
 
 
 def _see(joints, actions, subject, split, noise, rng) -> list[ViewSequence]:

@@ -11,6 +11,7 @@ from scipy.io import loadmat, savemat
 from posebook.data.fixtures import views as fixtures_3d
 from posebook.data.official import mpi_inf_3dhp
 from posebook.data.pairs import collect
+from posebook.data.plausible import findings
 from posebook.geometry.camera import project, relative, transform
 from posebook.geometry.skeleton import H36M
 
@@ -41,6 +42,17 @@ def test_recovers_training_motion_with_z_up(written):
     for sequence in train:
         world = truth.world[int(sequence.subject[1:]), int(sequence.action[3:])]
         assert np.abs(sequence.joints_3d - world).max() < 1e-6
+
+
+def test_joints_that_are_read_in_another_order_are_named(tmp_path, monkeypatch):
+    place = tmp_path / "S1" / "Seq1"
+    place.mkdir(parents=True)
+    fixtures_3d.write_training(place, 12, 0)
+    assert list(findings([mpi_inf_3dhp.read_training(tmp_path, 1, 1)])) == []
+    coco = [9, 10, 10, 10, 10, 11, 14, 12, 15, 13, 16, 4, 1, 5, 2, 6, 3]
+    monkeypatch.setattr(mpi_inf_3dhp, "OF_28", [mpi_inf_3dhp.OF_28[j] for j in coco])
+    with pytest.raises(ValueError, match=r"annot\.mat .*: S1: joint 0 lies .* COCO's order"):
+        collect([mpi_inf_3dhp.read_training(tmp_path, 1, 1)])
 
 
 def test_people_stand_upright_on_the_floor(written):

@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from posebook.data import embedded
+from posebook.data.formats.wheels import open_wheel
 from posebook.data.recorded import motion
 from posebook.geometry.skeleton import H36M
 
@@ -197,8 +198,7 @@ def test_equal_arrays_give_equal_bytes(tmp_path):
 
 
 def test_another_wheel_is_refused(tmp_path):
-    wheels = importlib.import_module("wheels")
     path = tmp_path / "some.whl"
     path.write_bytes(b"not it")
     with pytest.raises(ValueError, match="give the path of that very wheel"):
-        wheels.open_wheel(str(path), "pybullet==3.2.7", embed_motion.SHA256)
+        open_wheel(str(path), "pybullet==3.2.7", embed_motion.SHA256)

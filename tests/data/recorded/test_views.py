@@ -269,3 +269,21 @@ def test_laptop_size_is_made_in_seconds():
     start = time.process_time()
     make_views(replace(laptop, takes=laptop.takes // 16))
     assert 16 * (time.process_time() - start) < 40  # the test takes count sixteen times here
+
+
+def test_in_a_studio_people_face_two_opposite_ways():
+    """Two of eight sectors hold most frames, the two at right angles to them nearly none."""
+    train, test = make_views(ViewsSize(4, 12), noise="none", headings="studio")
+    for part, least in ((train, 0.8), (test, 0.6)):
+        joints = np.concatenate([s.joints_3d for s in part])
+        right, left, _ = np.moveaxis(joints[:, [1, 4, 0]], 1, 0)
+        front = np.cross(left - right, [0.0, 0.0, 1.0])
+        sector = np.round(np.arctan2(front[:, 1], front[:, 0]) / (np.pi / 4)).astype(int) % 8
+        share = np.bincount(sector, minlength=8) / len(sector)
+        assert share[0] + share[4] > least and min(share[0], share[4]) > 0.25
+        assert share[2] + share[6] < 0.15
+
+
+def test_unknown_headings_are_refused():
+    with pytest.raises(ValueError, match="unknown headings 'north'; known: all, studio"):
+        make_views(ViewsSize(1, 12, 1), headings="north")

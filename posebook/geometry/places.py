@@ -1,0 +1,23 @@
+"""Index lists and tables that never change, brought to a device once.
+
+A list between square brackets is copied to the device each time it is used, and the device waits.
+"""
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+
+@cache
+def places(indices: tuple[int, ...], device: torch.device) -> Tensor:
+    """The indices (n,) as a tensor on the device, the same one at every call."""
+    with torch.inference_mode(False):  # so that one made in a test may serve in training as well
+        return torch.tensor(indices, device=device)
+
+
+@cache
+def once(table: Tensor, device: torch.device) -> Tensor:
+    """A table that never changes, on the device, the same one at every call."""
+    with torch.inference_mode(False):
+        return table.to(device)

@@ -1,0 +1,82 @@
+"""The bench runs, and its plain forms give the numbers of the fast ones; nothing here is timed."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from posebook.__main__ import main
+from posebook.bench import references
+from posebook.bench.cases import SIZES, data_cases, made_views
+from posebook.bench.measure import Case, run, table
+from posebook.metrics import pose3d
+
+
+@pytest.fixture(scope="module")
+def views():
+    return made_views(SIZES["smoke"])
+
+
+def test_the_generator_gives_the_windows(views):
+    size = SIZES["smoke"]
+    for case in data_cases(views, size)[1:]:
+        windows, poses, _ = case.plain()
+        for fast, plain in zip(case.fast(), (windows, poses), strict=True):
+            assert torch.equal(fast, plain), case.name
+
+
+def test_the_generator_gives_the_frames(views):
+    size = SIZES["smoke"]
+    clips = list(views.X[:, 2].numpy().reshape(size.clips, size.frames, 17, 2))
+    order = np.array([[0, 0], [1, 7], [1, size.frames - 1]])
+    poses = list(views.Y[:, 2].numpy().reshape(size.clips, size.frames, 17, 3))
+    cameras = np.arange(18.0).reshape(2, 9)
+    [(batch, middle, camera)] = references.generator(clips, poses, cameras, order, 1, 3)
+    rows = torch.from_numpy(order[:, 0] * size.frames + order[:, 1])
+    assert torch.equal(batch[:, 0], views.X[rows, 2])
+    assert torch.equal(middle, views.Y[rows, 2])
+    assert camera[:, 0].tolist() == [0, 9, 9]
+
+
+def test_plain_metrics_are_the_fast_ones():
+    random = np.random.default_rng(0)
+    target, noise = random.normal(size=(2, 40, 17, 3))
+    predicted = target + 0.3 * noise
+    predicted[::3, :, 0] *= -1
+    a, b = torch.from_numpy(predicted), torch.from_numpy(target)
+    for fast, *plain in (
+        (pose3d.mpjpe, references.mpjpe_one_by_one),
+        (pose3d.p_mpjpe, references.p_mpjpe_one_by_one, references.p_mpjpe_by_svd),
+    ):
+        for form in plain:
+            np.testing.assert_allclose(form(predicted, target), fast(a, b).numpy(), rtol=1e-9)
+
+
+def test_a_ratio_is_that_of_one_unit():
+    """Two units of a fast form against one of a plain form."""
+    calls = []
+    case = Case(
+        "sums", "sum", 2, lambda: calls.append("fast"), lambda: calls.append("plain"), 1,
+        flops=1.0, expected=3.0,
+    )  # fmt: skip
+    found = run([case], 3)
+    assert calls == ["fast", "plain"] * 4
+    [row] = found["cases"]
+    assert {"ratio", "expected_ratio", "share_of_matrix_rate"} < set(row)
+    assert "3.00 by multiplications" in table(found)
+
+
+def test_the_bench_runs_and_writes_its_numbers(tmp_path, capsys):
+    path = tmp_path / "bench.json"
+    assert main(["bench", "--size", "smoke", "--rounds", "1", "--json", str(path)]) == 0
+    said, found = capsys.readouterr().out, json.loads(path.read_text())
+    assert found["matrix_flops_per_second"] > 0 and found["memory_bytes_per_second"] > 0
+    assert len(found["cases"]) == 11
+    for row in found["cases"]:
+        assert row["name"] in said and row["per_second"] > 0
+
+
+def test_no_rounds_are_refused(capsys):
+    assert main(["bench", "--rounds", "0"]) == 2
+    assert "rounds must be at least 1, not 0" in capsys.readouterr().err

@@ -1,0 +1,300 @@
+"""Every row on a pretend card: the numbers of the processor, and no step that waits for the device.
+
+A tensor on the card holds one on the processor, computes with it, and refuses to meet a plain one,
+as CUDA does. What would make a step wait is counted: numbers that are read back, copies from and to
+the processor, choosing by a mask or by a list that lies on the processor. The first step of a
+training may lay things out for the others. The card is the same processor, so the numbers must be
+the same but for rounding. It shows wrong devices and stalls, not speed.
+
+A row of each chapter is tried here; POSEBOOK_EVERY_ROW=1 tries all of them. `make test` runs
+this file in processes of its own: autograd counts the devices of a process at its first backward
+pass, and never again, and after a card's pass a process cannot be forked.
+"""
+
+import os
+from collections import Counter
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+
+from posebook.experiments import catalogue
+from posebook.experiments.run import outcome_of
+from posebook.training import loop
+
+aten = torch.ops.aten
+BY_INDEX = (aten.index.Tensor, aten.index_put_.default, aten._index_put_impl_.default)
+COPIES = (aten._to_copy.default, aten.copy_.default)
+OF_UNKNOWN_SIZE = (aten.nonzero.default, aten.masked_select.default, aten._unique2.default)
+SAMPLE = ("table-3.1/reproj-adv", "table-2.3/res50-tce-s", "beyond-4/consistent")
+EVERY = os.environ.get("POSEBOOK_EVERY_ROW")
+
+
+class Card(torch.Tensor):
+    """A tensor on the pretend card."""
+
+    @staticmethod
+    def __new__(cls, inner):
+        made = torch.Tensor._make_wrapper_subclass(
+            cls, inner.size(), strides=inner.stride(), storage_offset=inner.storage_offset(),
+            dtype=inner.dtype, layout=inner.layout, device=torch.device("card:0"),
+        )  # fmt: skip
+        made.inner = inner
+        return made
+
+    def tolist(self):
+        waits["tolist"] += 1
+        return self.inner.tolist()
+
+    def __reduce_ex__(self, protocol):  # a checkpoint holds numbers, wherever they were
+        return self.inner.__reduce_ex__(protocol)
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
+        return dispatch(function, args, kwargs or {})
+
+
+class CardMode(TorchDispatchMode):
+    """Sees what makes tensors on the card, where no tensor of it takes part yet."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        return dispatch(function, args, kwargs or {})
+
+
+waits = Counter()
+
+
+def inside(value):
+    return value.inner if isinstance(value, Card) else value
+
+
+def dispatch(function, args, kwargs):
+    tensors = [x for x in tree_flatten((args, kwargs))[0] if isinstance(x, torch.Tensor)]
+    carded = any(isinstance(x, Card) for x in tensors)
+    to, there = kwargs.get("device"), carded
+    if to is not None:
+        there = torch.device(to).type == "card"
+        kwargs = kwargs | {"device": torch.device("cpu")}
+    note(function, args, kwargs, tensors, carded, there)
+    out = function(*tree_map(inside, args), **tree_map(inside, kwargs))
+    if function is aten._local_scalar_dense.default:
+        return out
+    returns = function._schema.returns
+    written = len(returns) == 1 and returns[0].alias_info and returns[0].alias_info.is_write
+    if written:  # what was written into is handed back itself
+        return kwargs.get("out", args[0])
+    return tree_map(lambda x: Card(x) if there and type(x) is torch.Tensor else x, out)
+
+
+def note(function, args, kwargs, tensors, carded, there):
+    """Count what would wait, and refuse what CUDA refuses."""
+    if function in COPIES:
+        # Handed over on the way, as `send` does, is no wait.
+        asked = kwargs.get("non_blocking") or (len(args) > 2 and args[2])
+        crossing = len({isinstance(x, Card) for x in tensors} | {there}) > 1
+        if crossing and not (asked and there):
+            waits["copy"] += 1
+        return
+    if function in BY_INDEX and carded:
+        chosen = [x for x in args[1] if x is not None]
+        waits["mask"] += sum(x.dtype == torch.bool for x in chosen)
+        waits["list of the processor"] += sum(not isinstance(x, Card) for x in chosen)
+    elif carded and any(x.dim() and not isinstance(x, Card) for x in tensors):
+        raise RuntimeError(f"{function}: a tensor on the processor meets tensors on the card")
+    if carded and function in (aten._local_scalar_dense.default, *OF_UNKNOWN_SIZE):
+        waits[str(function)] += 1
+
+
+@cache
+def build_card():
+    """Register the device; PyTorch allows it once a process."""
+    _setup_privateuseone_for_python_backend("card")
+    library = torch.library.Library("aten", "IMPL")
+
+    def made(size, dtype):
+        waits["copy"] += 1  # what C++ itself brings to the card: torch.tensor(..., device=...)
+        return Card(torch.empty(size, dtype=dtype))
+
+    def copied(a, b, non_blocking=False):
+        inside(b).copy_(inside(a))
+        return b
+
+    def filled(tensor, value):
+        tensor.inner.fill_(value)
+        return tensor
+
+    strided = lambda size, stride, dtype=None, **_: made(size, dtype)  # noqa: E731
+    plain = lambda size, dtype=None, **_: made(size, dtype)  # noqa: E731
+    for name, function in (
+        ("empty_strided", strided), ("empty.memory_format", plain), ("_copy_from", copied),
+        ("fill_.Scalar", filled),
+    ):  # fmt: skip
+        library.impl(name, function, "PrivateUse1")
+    with CardMode():
+        one = torch.ones(1, device="card:0", requires_grad=True)
+        try:
+            (one * one).sum().backward()
+        except RuntimeError as problem:
+            if "device_ready_queues_" not in str(problem):
+                raise
+            return False
+    return library
+
+
+class PlainAdam(torch.optim.Adam):
+    """The optimiser's fused form does not know the card, and its plain form reads its counters."""
+
+    def __init__(self, parameters, **options):
+        super().__init__(parameters, **{**options, "fused": False, "foreach": False})
+
+    def step(self, closure=None):
+        with uncounted():
+            return super().step(closure)
+
+
+@contextmanager
+def uncounted():
+    before = Counter(waits)
+    yield
+    waits.clear()
+    waits.update(before)
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """The waits of each step of each training: its loss, its critic, the way back, the clipping."""
+    if not build_card():
+        pytest.skip("this process has trained before it knew the card; run this file by itself")
+    monkeypatch.setattr(torch, "inference_mode", lambda on=True: torch.set_grad_enabled(not on))
+    monkeypatch.setattr(torch.optim, "Adam", PlainAdam)
+    found = []
+    plain, end, look = loop.fit, loop.Means.end, loop._evaluate
+
+    def unseen(function):
+        def run(*args):
+            with uncounted():
+                return function(*args)
+
+        return run
+
+    def fit(model, loss, schedule, *, before_step=None, **options):
+        first = len(found) + 1
+
+        def counted(step):
+            if not before_step:
+                began(step)
+            return loss(step)
+
+        def began(step):
+            close()
+            waits.clear()
+            found.append(None)
+
+        def close():
+            if found and found[-1] is None:
+                found[-1] = dict(+waits) if len(found) > first else {}
+
+        def before(step):
+            began(step)
+            return before_step(step)
+
+        out = plain(model, counted, schedule, before_step=before_step and before, **options)
+        close()
+        return out
+
+    monkeypatch.setattr(loop.Means, "end", unseen(end))
+    monkeypatch.setattr(loop, "_evaluate", unseen(look))
+    monkeypatch.setattr(loop, "save", unseen(loop.save))
+    for chapter in ("lifting", "factorization", "video"):
+        module = catalogue.CHAPTERS[chapter].__name__.rsplit(".", 1)[0]
+        monkeypatch.setattr(f"{module}.train.fit", fit)
+    monkeypatch.setattr("posebook.factorization.learn_dictionary.fit", fit)
+    monkeypatch.setattr("posebook.video.base_network.fit", fit)
+    return found
+
+
+def outcome(name, device, folder=None, cache=None):
+    """A row's outcome on a device, from the smoke profile's data, seed 0."""
+    row = catalogue.find(name)
+    options = {"cache": cache} if row.chapter == "video" else {}
+    if device == "cpu":
+        return outcome_of(row, "smoke", 0, row_data(row), device, folder, **options)
+    with CardMode():
+        return outcome_of(row, "smoke", 0, row_data(row), device, folder, **options)
+
+
+def assert_same(found, expected):
+    """But for rounding, which grows in forty steps."""
+    assert found.metrics == pytest.approx(expected.metrics, rel=1e-3, abs=1e-3)
+    for name, points in expected.curves.items():
+        np.testing.assert_allclose(found.curves[name], points, rtol=1e-3, atol=1e-3)
+
+
+def row_data(row):
+    return catalogue.CHAPTERS[row.chapter].DATASETS[0]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Base networks and features, for all rows."""
+    return tmp_path_factory.mktemp("card")
+
+
+@pytest.mark.parametrize("name", catalogue.rows() if EVERY else SAMPLE)
+def test_a_row_on_the_card_has_the_processor_s_numbers_and_waits_for_nothing(name, steps, kept):
+    expected = outcome(name, "cpu", cache=kept)
+    steps.clear()
+    found = outcome(name, "card:0", cache=kept)
+    assert_same(found, expected)
+    late = {number: waited for number, waited in enumerate(steps) if waited}
+    assert not late
+
+
+@pytest.mark.parametrize("name", catalogue.rows() if EVERY else ["table-4.2/c3dpo"])
+def test_a_row_that_is_killed_on_the_card_goes_on_there(name, steps, kept, tmp_path, monkeypatch):
+    expected = outcome(name, "cpu", cache=kept)
+    monkeypatch.setattr(loop.Checkpoint.__init__, "__defaults__", (7,))
+    end = loop.Means.end
+
+    def killed(means, curves, step):
+        end(means, curves, step)
+        if step == 20:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Means, "end", killed)
+        with pytest.raises(KeyboardInterrupt):
+            outcome(name, "card:0", tmp_path, kept)
+    steps.clear()
+    found = outcome(name, "card:0", tmp_path, kept)
+    assert len(steps) < 40, "it began anew"
+    assert_same(found, expected)
+
+
+def test_the_card_refuses_and_counts_what_a_real_one_does(steps):
+    with CardMode():
+        here, there = torch.arange(4.0), torch.arange(4.0).to("card:0")
+        waits.clear()
+        with pytest.raises(RuntimeError, match="meets tensors on the card"):
+            there + here
+        for function, counted in (
+            (lambda: there.sum().item(), "aten._local_scalar_dense.default"),
+            (lambda: there[there > 1], "mask"),
+            (lambda: there[[0, 1]], "copy"),
+            (lambda: there[torch.tensor([0, 1])], "list of the processor"),
+            (lambda: there.cpu(), "copy"),
+            (lambda: here.to("card:0"), "copy"),
+            (lambda: torch.tensor([1.0, 2.0], device="card:0"), "copy"),
+        ):
+            waits.clear()
+            function()
+            assert waits[counted] == 1, counted
+        waits.clear()
+        here.to("card:0", non_blocking=True)[torch.tensor([1]).to("card:0", non_blocking=True)]
+        torch.zeros(3, device="card:0") + torch.arange(3, device="card:0")
+        assert not +waits

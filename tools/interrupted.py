@@ -1,0 +1,124 @@
+"""Interrupt the graph of runs, start it again, and see that the same results come out.
+
+    python tools/interrupted.py table-3.1 --kills 3
+    python tools/interrupted.py table-3.1 --cluster profiles/slurm --slurm FOLDER
+
+`python -m posebook results NAMES --profile smoke` is run undisturbed on two workers. In another
+folder it is killed so many times at random moments, by SIGKILL and SIGTERM in turn, with all that
+it started, and started again. With --slurm, the folder of tools/one_node_slurm.sh, it runs there;
+what is killed is then one job, and the node itself. The results must be the same files, but for
+what a clock says.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from kills import without_clocks
+
+from posebook.paths import CLONE
+from posebook.results import read_result
+
+NODE = CLONE / "tools" / "one_node_slurm.sh"
+
+
+def begin(wanted: argparse.Namespace, home: Path, *more: str) -> subprocess.Popen:
+    """The walk in a session of its own, with all that it leaves in `home`."""
+    home.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "posebook", "results", *wanted.names, "--profile", "smoke"]
+    command += ["--seeds", "1", "--jobs", "2", *more]
+    places = {"POSEBOOK_RUNS": str(home / "runs"), "POSEBOOK_RESULTS": str(home / "results")}
+    with open(home / "log", "a") as log:
+        return subprocess.Popen(
+            command, cwd=CLONE, env={**os.environ, **places}, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def end(walk: subprocess.Popen, home: Path) -> None:
+    if walk.wait():
+        raise RuntimeError(f"the walk ended with {walk.returncode}; see {home / 'log'}")
+
+
+def results(home: Path) -> dict[str, dict]:
+    """What is filed in a home, by its path."""
+    folder = home / "results"
+    files = sorted(folder.rglob("*.json"))
+    return {str(p.relative_to(folder)): without_clocks(read_result(p)) for p in files}
+
+
+def kill_and_restart(wanted, home: Path, seconds: float, chance: random.Random) -> None:
+    """Kill the walk and what it started so many times; each time it is started again."""
+    for number in range(wanted.kills):
+        walk, moment = begin(wanted, home), chance.uniform(0.3, 0.9) * seconds / wanted.kills
+        time.sleep(moment)
+        signal_ = (signal.SIGKILL, signal.SIGTERM)[number % 2]
+        over = walk.poll() is not None
+        if signal_ == signal.SIGKILL and not over:
+            os.killpg(walk.pid, signal_)
+        else:
+            walk.send_signal(signal_)
+        walk.wait()
+        done = "too late" if over else f"{len(results(home))} results were there"
+        print(f"{signal_.name} after {moment:.0f} s: {done}", flush=True)
+        time.sleep(2)  # a kernel sees within a second that nobody waits for it
+    end(begin(wanted, home), home)
+
+
+def disturb_slurm(wanted, home: Path, chance: random.Random) -> None:
+    """Kill one job, and lose the node while others run."""
+    walk = begin(wanted, home, "--cluster", str(wanted.cluster))
+    _wait_for_jobs(walk)
+    job = subprocess.check_output(["squeue", "-h", "-t", "R", "-o", "%i"], text=True).split()[0]
+    time.sleep(chance.uniform(5, 20))
+    subprocess.run(["scancel", "--full", "--signal=KILL", job], check=True)
+    print(f"job {job} killed", flush=True)
+    time.sleep(chance.uniform(5, 20))
+    _wait_for_jobs(walk)
+    time.sleep(chance.uniform(5, 20))
+    for action in ("lose", "node"):
+        subprocess.run([NODE, action, wanted.slurm], check=True)
+    print(f"the node was lost, and is back: {len(results(home))} results were there", flush=True)
+    end(walk, home)
+
+
+def _wait_for_jobs(walk: subprocess.Popen) -> None:
+    """Until one runs, or all is over."""
+    while walk.poll() is None and not subprocess.check_output(["squeue", "-h", "-t", "R"]):
+        time.sleep(1)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="+", help="tables, figures or rows")
+    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--cluster", type=Path, help="a Snakemake profile for Slurm")
+    parser.add_argument("--slurm", type=Path, help="folder of tools/one_node_slurm.sh")
+    parser.add_argument("--home", type=Path, help="for all of this; default: a temporary one")
+    wanted = parser.parse_args()
+    chance, home = random.Random(wanted.seed), wanted.home or Path(tempfile.mkdtemp())
+    home.mkdir(exist_ok=True)
+    undisturbed, disturbed, began = home / "undisturbed", home / "disturbed", time.monotonic()
+    end(begin(wanted, undisturbed), undisturbed)
+    seconds = time.monotonic() - began
+    print(f"undisturbed: {seconds:.0f} s", flush=True)
+    if wanted.slurm:
+        disturb_slurm(wanted, disturbed, chance)
+    else:
+        kill_and_restart(wanted, disturbed, seconds, chance)
+    expected, found = results(undisturbed), results(disturbed)
+    names = expected.keys() | found.keys()
+    wrong = [name for name in names if expected.get(name) != found.get(name)]
+    print(f"{len(names)} results, {len(wrong)} others: {', '.join(sorted(wrong)) or 'none'}")
+    return int(bool(wrong) or not names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
