@@ -144,7 +144,6 @@ VARIANTS: dict[str, Variant] = {
     "temporal-dilated": Variant(backbone="temporal"),
     # Chapter 2's module on windows of poses (section 5.2)
     "temporal-consistency": Variant(backbone="consistency"),
-    "temporal-consistency-long-takes": Variant(backbone="consistency", long_takes=True),
     "trans-reproj-long-takes": Variant(long_takes=True),
     "temporal-dilated-long-takes": Variant(backbone="temporal", long_takes=True),
     "temporal-dilated-target-strong-occlusion": Variant(
@@ -229,9 +228,9 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
     ),
     "table-3.2": (
         "reslinear", "temporal-dilated", "trans-reproj-long-takes", "temporal-dilated-long-takes",
-        "temporal-dilated-target-strong-occlusion", "temporal-consistency",
-        "temporal-consistency-long-takes",
+        "temporal-dilated-target-strong-occlusion",
     ),
+    "consistency-3d": ("temporal-consistency",),
     "table-3.3": (
         "triangulated-labels", "triangulated-labels-weighted",
         "trans-reproj-strong-occlusion", "trans-reproj-target-strong-occlusion",
