@@ -135,6 +135,7 @@ ALSO_SHOWN = {
         "table-2.3/res50", "table-2.3/res50-tce-c", "table-2.3/res50-tce-bc",
     ),
     "table-3.2": ("table-3.1/trans-reproj",),
+    "consistency-3d": ("table-3.1/trans-reproj", "table-3.2/temporal-dilated"),
     "table-3.3": (
         "table-3.1/supervised", "table-3.1/trans-reproj", "table-3.1/trans-reproj-da",
     ),

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from posebook.geometry.skeleton import H36M
+from posebook.lifting.consistency import TemporalConsistency
 from posebook.lifting.temporal import TemporalDilated
 from posebook.networks.residual import ResLinear
 
@@ -53,6 +54,7 @@ class LiftingNetwork(nn.Module):
         root_bias: where a "vector" root starts, metres.
         frames: 1 for residual blocks on single poses; more for `TemporalDilated` branches on
             windows (B, frames, N, 2), whose pose and root belong to the middle frame.
+        lstm: `TemporalConsistency` branches on those windows instead.
     """
 
     confidences = False  # it reads points alone
@@ -66,6 +68,7 @@ class LiftingNetwork(nn.Module):
         root: str = "center-ray",
         root_bias: tuple[float, float, float] = (0.0, 0.0, 0.0),
         frames: int = 1,
+        lstm: bool = False,
     ) -> None:
         super().__init__()
         if root not in ROOTS:
@@ -74,6 +77,11 @@ class LiftingNetwork(nn.Module):
         inputs = 2 * joints + 3
         if frames == 1:
             branch = partial(ResLinear, inputs, width=width, blocks=blocks, dropout=dropout)
+        elif lstm:
+            branch = partial(
+                TemporalConsistency, inputs, frames=frames, width=width, blocks=blocks,
+                dropout=dropout,
+            )  # fmt: skip
         else:
             branch = partial(TemporalDilated, inputs, frames=frames, width=width, dropout=dropout)
         self.lifting = branch(3 * joints)

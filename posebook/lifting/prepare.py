@@ -93,8 +93,16 @@ def build(profile: Profile, variant: Variant) -> LiftingNetwork | Student:
         dropout=profile.dropout,
         root=variant.root,
         root_bias=variant.root_bias,
-        frames=profile.frames if variant.backbone == "temporal" else 1,
+        frames=_window(profile, variant),
+        lstm=variant.backbone == "consistency",
     )
+
+
+def _window(profile: Profile, variant: Variant) -> int:
+    """Frames that a network sees at a time; chapter 2's module takes N = 6 at either side."""
+    if variant.backbone == "consistency":
+        return 2 * min(6, profile.frames // 2) + 1
+    return profile.frames if variant.backbone == "temporal" else 1
 
 
 def inputs(

@@ -29,6 +29,8 @@ class Variant:
     max_norm None leaves the gradient as it is.
 
     Attributes:
+        backbone: "linear", or on windows "temporal" (Pavllo et al.) or "consistency" (chapter 2's
+            module).
         loss: "reproj" (3.2), "trans-reproj" (3.7), "supervised", "triangulated" (supervised on
             triangulated detections), or "consensus" (on the teacher's bodies).
         views: "real", or 8 virtual cameras more whose 2D poses are the "virtual" projections of the
@@ -140,6 +142,8 @@ VARIANTS: dict[str, Variant] = {
     # Table 3.2
     "reslinear": Variant(blocks=2),
     "temporal-dilated": Variant(backbone="temporal"),
+    # Chapter 2's module on windows of poses (section 5.2)
+    "temporal-consistency": Variant(backbone="consistency"),
     "trans-reproj-long-takes": Variant(long_takes=True),
     "temporal-dilated-long-takes": Variant(backbone="temporal", long_takes=True),
     "temporal-dilated-target-strong-occlusion": Variant(
@@ -226,6 +230,7 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
         "reslinear", "temporal-dilated", "trans-reproj-long-takes", "temporal-dilated-long-takes",
         "temporal-dilated-target-strong-occlusion",
     ),
+    "consistency-3d": ("temporal-consistency",),
     "table-3.3": (
         "triangulated-labels", "triangulated-labels-weighted",
         "trans-reproj-strong-occlusion", "trans-reproj-target-strong-occlusion",

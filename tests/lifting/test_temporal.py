@@ -1,10 +1,11 @@
-"""The temporal backbone's two forms, and the critic: closed forms and symmetries."""
+"""Temporal backbones, and the critic: closed forms and symmetries."""
 
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
 from posebook.geometry.skeleton import H36M
+from posebook.lifting.consistency import TemporalConsistency
 from posebook.lifting.network import ROOT, LiftingNetwork
 from posebook.lifting.temporal import TemporalDilated
 from posebook.training.adversary import gradient_penalty
@@ -63,6 +64,44 @@ def test_windows_of_another_length_are_refused(generator):
 def test_a_sequence_shorter_than_the_receptive_field_is_refused(generator):
     with pytest.raises(ValueError, match="8 frames is shorter than the receptive field of 9"):
         network(9, generator).dense(torch.zeros(2, 8, 5, dtype=torch.float64))
+
+
+# ---------------------------------------------------------------- chapter 2's module on poses
+
+
+def test_the_module_on_poses_is_equation_2_8_from_either_side():
+    """Written out beside it: states start with the outermost features, halves are added, + X."""
+    torch.manual_seed(0)
+    model = TemporalConsistency(5, 4, 5, width=6, blocks=2, dropout=0.5).double().eval()
+    x = torch.randn(3, 5, 5, dtype=torch.float64)
+    X = model.body(x.flatten(0, 1)).unflatten(0, (3, 5))
+    lstm = model.lstm
+    weights = torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0], dim=1)
+    bias = lstm.bias_ih_l0 + lstm.bias_hh_l0
+    total = X[:, 2]
+    for order in ([0, 1, 2], [4, 3, 2]):
+        H, c = X[:, order[0]], torch.zeros(3, 6, dtype=torch.float64)
+        for frame in order[1:]:
+            i, f, g, o = (torch.cat([X[:, frame], H], 1) @ weights.T + bias).chunk(4, dim=1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            H = o.sigmoid() * c.tanh()
+        total = total + H
+    torch.testing.assert_close(model(x), model.head(model.decoder(total)), rtol=1e-12, atol=1e-12)
+
+
+def test_the_module_on_poses_reads_a_window_alike_in_both_directions_of_time():
+    torch.manual_seed(1)
+    model = TemporalConsistency(5, 4, 7, width=6, blocks=2, dropout=0.5).double().eval()
+    x = torch.randn(2, 7, 5, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(model(x), model(x.flip(1)), rtol=1e-12, atol=1e-12)
+    model(x).sum().backward()
+    assert (x.grad.abs().sum(-1) > 0).all(), "every frame of the window counts"
+
+
+@pytest.mark.parametrize("frames", [1, 2, 10, 0, -3])
+def test_a_window_of_the_module_has_a_middle(frames):
+    with pytest.raises(ValueError, match=f"3, 5, ..., not {frames}$"):
+        TemporalConsistency(5, 4, frames, 8, 1, 0.0)
 
 
 @pytest.mark.parametrize("root", ["center-ray", "root-ray"])
