@@ -8,6 +8,8 @@ which joints the detector found: what was not found costs nothing.
 import torch
 from torch import Tensor
 
+from posebook.geometry.rotations import best_rotation
+
 
 def frobenius(A: Tensor, B: Tensor, found: Tensor | None = None) -> Tensor:
     """||A - B|| (B,) of matrices (B, P, D); its gradient is zero, not NaN, where A = B."""
@@ -39,14 +41,31 @@ def consistency(Y1: Tensor, Y2: Tensor, scale_free: bool = False) -> Tensor:
             person seen from the side is larger than from the front, and eq. 4.4 as printed
             contradicts eq. 4.3. Both bodies are then brought to their common (geometric mean) size.
     """
-    if not scale_free:
-        return frobenius(Y1, Y2).mean()
+    return frobenius(*(of_one_size(Y1, Y2) if scale_free else (Y1, Y2))).mean()
+
+
+def of_one_size(Y1: Tensor, Y2: Tensor) -> tuple[Tensor, Tensor]:
+    """Bodies (B, P, 3) of two views, each pair at the geometric mean of its two sizes."""
     size1, size2 = (
         torch.linalg.vector_norm(Y, dim=(-2, -1)).clamp(min=1e-6)[:, None, None] for Y in (Y1, Y2)
     )
     # The common size only sets the unit; as a way to a smaller loss it would shrink the bodies.
     common = (size1 * size2).sqrt().detach()
-    return frobenius(common * Y1 / size1, common * Y2 / size2).mean()
+    return common * Y1 / size1, common * Y2 / size2
+
+
+def sequence_consistency(Y1: Tensor, Y2: Tensor, instants: int) -> Tensor:
+    """What two cameras that stand still see of a motion is one motion, turned once (ours).
+
+    Args:
+        Y1, Y2: bodies (S * instants, P, 3) in the axes of either camera, one sequence behind the
+            other. Sizes are of no account, as in scale-free consistency.
+    """
+    Y1, Y2 = of_one_size(Y1, Y2)
+    with torch.no_grad():  # the rotation that suits all instants of a sequence best
+        long1, long2 = (Y.unflatten(0, (-1, instants)).flatten(1, 2) for Y in (Y1, Y2))
+        turn = best_rotation(long1, long2).repeat_interleave(instants, 0)
+    return frobenius(Y1 @ turn, Y2).mean()
 
 
 def total(reproj: Tensor, cf: Tensor, lam: float = 1.0) -> Tensor:

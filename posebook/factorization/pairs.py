@@ -47,6 +47,16 @@ def gather(pictures: Pictures, instant: Tensor, v1: Tensor, v2: Tensor) -> Pair:
     return Pair(*(table.index_select(0, row) for table in (X, found) for row in (row1, row2)))
 
 
+def sequences(
+    pictures: Pictures, instant: Tensor, length: int, generator: torch.Generator
+) -> Tensor:
+    """Rows (S * length,): each instant (S,), and behind it others of its take, by chance."""
+    first, last = (rows.index_select(0, instant) for rows in (pictures.first, pictures.last))
+    chance = send(torch.rand(len(instant), length - 1, generator=generator), instant.device)
+    others = first[:, None] + (chance * (last - first + 1)[:, None]).long()
+    return torch.cat([instant[:, None], others.minimum(last[:, None])], 1).flatten()
+
+
 def reflect_half(pair: Pair, generator: torch.Generator) -> Pair:
     """The pair with every other second picture, by chance, reflected."""
     chosen = send(torch.rand(len(pair.X2), generator=generator) < 0.5, pair.X2.device)

@@ -33,6 +33,7 @@ class Pictures:
         heading: (I, V, 3, 3) true axes of the pelvis (rows left, up, front) in the axes of X, or
             None.
         done: what was done to the takes, by the names of `posebook.data.done.PLAIN`.
+        first, last: (I,) rows where the instant's take begins and ends.
     """
 
     X: Tensor
@@ -41,6 +42,8 @@ class Pictures:
     turn: Tensor
     heading: Tensor | None
     done: Mapping[str, object] = field(default_factory=dict)
+    first: Tensor | None = None
+    last: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.X)
@@ -150,7 +153,8 @@ def prepare(views: Views, recentre: str = "shift", projection: str = "perspectiv
     if Y is not None:
         Y = Y - Y[..., H36M.root : H36M.root + 1, :]
     done = {**views.done, "recentre": recentre, "projection": projection}
-    return Pictures(X, found, Y, turn, None if Y is None else pelvis_axes(Y), done)
+    heading = None if Y is None else pelvis_axes(Y)
+    return Pictures(X, found, Y, turn, heading, done, views.first, views.last)
 
 
 def pelvis_axes(Y: Tensor) -> Tensor:

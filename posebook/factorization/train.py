@@ -13,7 +13,7 @@ from posebook.factorization import losses
 from posebook.factorization.canonicalizer import Canonicalizer
 from posebook.factorization.dictionary import EncoderDecoder
 from posebook.factorization.network import FactorizationNetwork
-from posebook.factorization.pairs import Pair, gather, reflect_half
+from posebook.factorization.pairs import Pair, gather, reflect_half, sequences
 from posebook.factorization.pictures import Pictures, body_size
 from posebook.factorization.prepare import check_prepared
 from posebook.factorization.rows import Profile, Variant
@@ -29,6 +29,7 @@ from posebook.training.loop import Checkpoint, Schedule, fit
 # training person that was left out, after 800 steps.
 ADVERSARIAL_WEIGHT = 0.2
 IMITATION = 0.1  # of the training steps
+SEQUENCE = 8  # instants of a take that two views must explain by one turn
 CRITIC_UNIT = 0.45  # metres; about one unit of normalised poses, since the critic reads metres
 
 
@@ -44,7 +45,10 @@ def pair_loss(
     reproj = losses.reprojection(Y1, Y2, R1, R2, b.X1, b.X2, b.found1, b.found2)
     if variant.consistency == "none":
         return reproj, {}, (Y_hat, R)
-    cf = losses.consistency(Y1, b.same_body(Y2), variant.consistency == "scale-free")
+    if variant.consistency == "sequence":
+        cf = losses.sequence_consistency(Y1 @ R1, Y2 @ R2, SEQUENCE)
+    else:
+        cf = losses.consistency(Y1, b.same_body(Y2), variant.consistency == "scale-free")
     logs = {"reprojection": reproj, "consistency": cf}
     return losses.total(reproj, cf, variant.lam), logs, (Y_hat, R)
 
@@ -86,13 +90,18 @@ def train(
         ValueError: for pictures that were not prepared as the variant says.
     """
     check_prepared(pictures, variant)
-    order = EpochOrder(len(pictures), profile.batch, seed, pictures.X.device)
+    long = SEQUENCE if variant.consistency == "sequence" else 1
+    order = EpochOrder(len(pictures), profile.batch // long, seed, pictures.X.device)
     adversary = _adversary(pictures, profile) if variant.adversarial else None
     canonicalizer = Canonicalizer(profile, model.dictionary) if variant.canonical else None
 
     def batch(step: int) -> Pair:
         instant = order.batch(step)
-        pair = gather(pictures, instant, *draw_views(pictures, len(instant), draw(seed, step)))
+        views = draw_views(pictures, len(instant), draw(seed, step))
+        if long > 1:  # the two cameras stay the same throughout a sequence
+            instant = sequences(pictures, instant, long, draw(seed + 19, step))
+            views = tuple(view.repeat_interleave(long) for view in views)
+        pair = gather(pictures, instant, *views)
         return reflect_half(pair, draw(seed + 17, step)) if variant.reflected else pair
 
     def criticise(step: int) -> dict[str, Tensor]:

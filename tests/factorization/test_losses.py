@@ -90,6 +90,30 @@ def test_lambda_weighs_the_consistency_only():
     assert losses.total(reproj, cf) == 5 and losses.total(reproj, cf, 0.5) == 3.5
 
 
+def test_two_cameras_that_stand_still_may_differ_by_one_turn_and_by_size_alone(scene):
+    Y, R1, _, _, _ = scene
+    turned = Y @ R1[0]
+    sizes = torch.tensor([0.5, 1, 2, 3], dtype=torch.float64)[:, None, None]
+    assert float(losses.sequence_consistency(Y, sizes * turned, B)) == pytest.approx(0, abs=1e-9)
+    shared = losses.sequence_consistency(Y, Y @ R1, B)
+    alone = losses.sequence_consistency(Y, Y @ R1, 1)
+    assert float(alone) == pytest.approx(0, abs=1e-9) and shared > 1, "a turn for each instant"
+
+
+def test_the_one_turn_is_the_best_for_all_instants_of_its_sequence(scene):
+    """Against SciPy's own solution, sequence by sequence."""
+    Y, R1, R2, _, _ = scene
+    Y1, Y2 = losses.of_one_size(Y @ R1, Y @ R2 + 0.1)
+    expected = 0.0
+    for rows in (slice(0, 2), slice(2, 4)):
+        first, second = Y1[rows].reshape(-1, 3).numpy(), Y2[rows].reshape(-1, 3).numpy()
+        turn, _ = Rotation.align_vectors(second, first)
+        moved = torch.as_tensor(turn.apply(first)).view(2, P, 3)
+        expected += float(losses.frobenius(moved, Y2[rows]).sum())
+    found = losses.sequence_consistency(Y @ R1, Y @ R2 + 0.1, 2)
+    assert float(found) == pytest.approx(expected / B)
+
+
 @pytest.mark.parametrize("scale_free", [False, True])
 def test_gradients(scene, scale_free):
     Y, R1, R2, X1, X2 = scene

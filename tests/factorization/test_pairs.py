@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from posebook.factorization import losses
 from posebook.factorization.learn_dictionary import dictionary_loss
 from posebook.factorization.mirror import mirror_shape, mirror_viewpoint
-from posebook.factorization.pairs import Pair, gather, reflect_half
+from posebook.factorization.pairs import Pair, gather, reflect_half, sequences
 from posebook.factorization.pictures import Pictures
 from posebook.factorization.rows import VARIANTS
 from posebook.factorization.train import pair_loss
@@ -101,3 +101,15 @@ def test_pairs_are_gathered_from_their_rows():
     assert torch.equal(pair.found1, found[instant, v1])
     assert torch.equal(pair.found2, found[instant, v2])
     assert pair.reflected is None and pair.same_body(X) is X
+
+
+def test_a_sequence_is_its_instant_and_others_of_the_same_take():
+    first, last = torch.tensor([0, 0, 0, 3, 4, 4]), torch.tensor([2, 2, 2, 3, 5, 5])
+    X, found = random(6, 2, 17, 2), random(6, 2, 17) > 0
+    pictures = Pictures(X, found, None, torch.eye(3), None, {}, first, last)
+    drawn = torch.stack(
+        [sequences(pictures, torch.arange(6), 4, draw(0, step)).view(6, 4) for step in range(50)]
+    )
+    assert (drawn[..., 0] == torch.arange(6)).all()
+    assert ((drawn >= first[:, None]) & (drawn <= last[:, None])).all()
+    assert set(drawn[:, 1].flatten().tolist()) == {0, 1, 2} and (drawn[:, 3] == 3).all()

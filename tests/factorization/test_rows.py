@@ -85,7 +85,7 @@ def test_claims_of_the_chapter_are_about_rows_that_are_run():
 # Each loss, dictionary, camera and kind of picture once; the other rows combine or weigh these.
 RUN = (
     "baseline-cf", "baseline-adv", "pca-dictionary", "c3dpo", "ours-sd", "ours-da", "literal-hd",
-    "scale-free-ray-centred", "orthographic", "adv-alone", "consistent",
+    "scale-free-ray-centred", "orthographic", "adv-alone", "consistent", "sequence-cf",
 )  # fmt: skip
 
 
