@@ -9,7 +9,7 @@ adds the two states, and the target's own features are added to them (+ X of sec
 import torch
 from torch import Tensor, nn
 
-from posebook.networks.residual import Block, dense
+from posebook.networks.residual import Block, dense, small_head
 
 
 class TemporalConsistency(nn.Module):
@@ -30,9 +30,7 @@ class TemporalConsistency(nn.Module):
         self.body = nn.Sequential(*dense(inputs, width, dropout), Block(width, dropout))
         self.lstm = nn.LSTM(width, width, batch_first=True)
         self.decoder = nn.Sequential(*[Block(width, dropout) for _ in range(blocks - 1)])
-        self.head = nn.Linear(width, outputs)
-        nn.init.normal_(self.head.weight, std=0.001)
-        nn.init.zeros_(self.head.bias)
+        self.head = small_head(width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Windows (B, frames, C) to the outputs (B, outputs) of their middle frames."""

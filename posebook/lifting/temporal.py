@@ -9,7 +9,7 @@ whole clips. Both give the same numbers (a test).
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from posebook.networks.residual import Dropout
+from posebook.networks.residual import Dropout, small_head
 
 
 class TemporalDilated(nn.Module):
@@ -24,9 +24,7 @@ class TemporalDilated(nn.Module):
         self.narrow = nn.ModuleList([_conv(width, width, 1) for _ in range(levels - 1)])
         self.norms = nn.ModuleList([nn.BatchNorm1d(width) for _ in range(2 * levels - 1)])
         self.dropout = Dropout(dropout)
-        self.head = nn.Linear(width, outputs)
-        nn.init.normal_(self.head.weight, std=0.001)
-        nn.init.zeros_(self.head.bias)
+        self.head = small_head(width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Windows (B, frames, C) to the outputs (B, outputs) of their middle frames."""

@@ -50,6 +50,15 @@ def dense(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
     return [linear, nn.BatchNorm1d(outputs), nn.ReLU(inplace=True), Dropout(dropout)]
 
 
+def small_head(width: int, outputs: int) -> nn.Linear:
+    """An output layer whose first outputs are small: poses start near the root and depths near
+    their prior, so that no joint begins behind the camera."""
+    head = nn.Linear(width, outputs)
+    nn.init.normal_(head.weight, std=0.001)
+    nn.init.zeros_(head.bias)
+    return head
+
+
 class ResLinear(nn.Module):
     """An input layer, residual blocks and an output layer (Martinez et al. 2017; section 3.3)."""
 
@@ -58,11 +67,7 @@ class ResLinear(nn.Module):
         self.body = nn.Sequential(
             *dense(inputs, width, dropout), *[Block(width, dropout) for _ in range(blocks)]
         )
-        self.head = nn.Linear(width, outputs)
-        # A small first output: poses start near the root and depths near their prior, so that no
-        # joint begins behind the camera.
-        nn.init.normal_(self.head.weight, std=0.001)
-        nn.init.zeros_(self.head.bias)
+        self.head = small_head(width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(x))
