@@ -8,9 +8,11 @@ invalid (residual -1) in C3D. BVH knows no gaps: they are filled along time.
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
 from posebook.data.pairs import along_time
+from posebook.geometry.rotations import best_rotation
 from posebook.geometry.skeleton import H36M
 from posebook.storage import whole
 
@@ -191,7 +193,7 @@ def _rigid(bodies: np.ndarray) -> tuple[np.ndarray, dict[int, Rotation], np.ndar
         rest = np.array([_rest(H36M.names[child]) for child in children])
         if len(children) > 1:
             # The angles between the bones are those of this body: the mean over the frames.
-            rest = np.mean([r.inv().apply(b) for r, b in zip(_fitted(rest, bones), bones)], axis=0)
+            rest = np.mean(bones @ _fitted(rest, bones).as_matrix(), axis=0)
             rest /= np.linalg.norm(rest, axis=-1, keepdims=True)
             turns[j] = _fitted(rest, bones)
         else:
@@ -204,7 +206,8 @@ def _rigid(bodies: np.ndarray) -> tuple[np.ndarray, dict[int, Rotation], np.ndar
 
 def _fitted(rest: np.ndarray, bones: np.ndarray) -> Rotation:
     """Rotations that bring directions (C, 3) nearest to those of each frame (T, C, 3)."""
-    return Rotation.concatenate([Rotation.align_vectors(frame, rest)[0] for frame in bones])
+    R = best_rotation(torch.from_numpy(rest), torch.from_numpy(bones)).mT  # of rows, before
+    return Rotation.from_matrix(R.numpy())
 
 
 def _swung(parent: Rotation, rest: np.ndarray, bones: np.ndarray) -> Rotation:
