@@ -58,7 +58,7 @@ class Pictures:
 
     def arrays(self) -> dict[str, Tensor]:
         """Everything that training reads of them, by name."""
-        named = {"X": self.X, "found": self.found, "Y": self.Y}
+        named = {"X": self.X, "found": self.found, "Y": self.Y, "first": self.first}
         return {name: value for name, value in named.items() if value is not None}
 
 

@@ -282,6 +282,19 @@ def test_the_same_folder_never_gives_the_weights_of_another_training(change, smo
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
+def test_where_takes_end_belongs_to_the_identity_of_a_training(smoke):
+    """A sequence is drawn from one take: the same frames cut otherwise train another network."""
+    size, row = settings("factorization", "smoke", "sequence-cf")
+    pictures = factorization.prepare.prepare_takes(one_person()[0], row)
+    model = torch.nn.Linear(1, 1)
+
+    def name(pictures):
+        return factorization.train.signature(model, None, pictures, size, row, 0)
+
+    first, last = torch.zeros_like(pictures.first), torch.full_like(pictures.last, len(pictures))
+    assert name(replace(pictures, first=first, last=last - 1)) != name(pictures)
+
+
 @pytest.mark.parametrize(
     ("option", "name", "on_own"),
     [
