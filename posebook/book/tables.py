@@ -15,11 +15,10 @@ from posebook.book.thesis import printed
 from posebook.experiments import catalogue
 from posebook.experiments.catalogue import command
 from posebook.results.checks import MOVED
-from posebook.results.records import read_results, read_rows
+from posebook.results.records import PUBLISHED, read_results, read_rows
 from posebook.results.statistics import METRICS, SEEDS_FOR_A_VERDICT, Gap, summary
 
 NOT_RUN = "not run"
-PUBLISHED = ("laptop", "gpu", "paper")
 _NBSP = "\u00a0"  # an interval is not broken over two lines
 
 

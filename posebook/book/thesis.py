@@ -10,7 +10,7 @@ from typing import NamedTuple
 import yaml
 
 from posebook.results.checks import MOVED
-from posebook.results.records import read_rows
+from posebook.results.records import PUBLISHED, read_rows
 from posebook.results.statistics import METRICS, Gap, compare, smallest_difference, verdict
 
 FOLDER = Path(__file__).resolve().parents[2] / "book" / "thesis"
@@ -96,6 +96,22 @@ def judge(claim: Claim, profile: str, folder: str | os.PathLike | None = None) -
     gap = compare(runs, *claim.rows, claim.metric)
     word = verdict(gap, claim.expected_sign, claim.margin)
     return Finding(gap, word, bool((runs["state"] == MOVED).any()))
+
+
+def judge_all(
+    folder: str | os.PathLike | None = None,
+) -> dict[str, list[tuple[Claim, Finding]]]:
+    """All claims, each with its finding, by published profile; `folder` as in `read_results`.
+
+    A profile with no pair of runs for any claim is left out; `laptop` always stands there.
+    """
+    claims = read_claims()
+    found = {p: [(claim, judge(claim, p, folder)) for claim in claims] for p in PUBLISHED}
+    return {
+        p: pairs
+        for p, pairs in found.items()
+        if p == PUBLISHED[0] or any(finding.gap.n for _, finding in pairs)
+    }
 
 
 def _read(name: str):

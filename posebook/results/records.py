@@ -23,6 +23,7 @@ from posebook.storage import whole
 
 SCHEMA = 2
 PROFILES = ("smoke", "laptop", "gpu", "paper")
+PUBLISHED = PROFILES[1:]  # smoke only shows that a row runs
 COLUMNS = (
     "variant", "seed", "dataset", "device", "steps", "wall_seconds", "commit", "state",
 )  # fmt: skip

@@ -184,3 +184,20 @@ def test_a_claim_is_judged_from_files(tmp_path, name, rows):
     finding = thesis.judge(claim, "smoke", tmp_path)
     assert finding.verdict == "confirmed" and finding.moved
     assert finding.gap.mean == pytest.approx(-47.6) and finding.gap.n == 3
+
+
+def test_all_claims_are_judged_for_each_profile_that_has_runs(tmp_path):
+    assert list(thesis.judge_all(tmp_path)) == ["laptop"]
+    for row in thesis.read_claims()[-1].rows:
+        experiment, variant = row.split("/")
+        results.write_result(tmp_path, {
+            "experiment": experiment, "variant": variant, "dataset": "embedded-views",
+            "profile": "gpu", "seed": 0, "metrics": {"p_mpjpe_mm": 60.0},
+            "parameters": {}, "data_digest": "sha256:" + "0" * 64, "device": "cpu",
+            "steps": 1, "wall_seconds": 1.0,
+        })  # fmt: skip
+    judged = thesis.judge_all(tmp_path)
+    assert list(judged) == ["laptop", "gpu"]
+    assert [claim for claim, _ in judged["gpu"]] == list(CLAIMS)
+    assert {finding.verdict for _, finding in judged["laptop"]} == {"not run"}
+    assert judged["gpu"][-1][1].gap.n == 1
