@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from posebook.experiments import catalogue
+from posebook.experiments.graph import read_config
 from posebook.paths import CLONE, folder_of, results_folder, runs_folder
 from posebook.results.checks import MOVED, read_checks
 from posebook.results.provenance import versions
@@ -24,22 +25,8 @@ from snakemake.exceptions import WorkflowError
 
 # Commands run in the clone and with this Python, wherever Snakemake was started.
 shell.prefix(f"set -euo pipefail; cd '{CLONE}'; export PATH='{Path(sys.executable).parent}':$PATH; ")
-KNOWN = {"profile", "seeds", "dataset", "only"}
-PROFILE = config.get("profile", "laptop")
-DATASET = config.get("dataset", "")
-ONLY = [name for name in str(config.get("only", "")).split(",") if name]
-SEEDS = config.get("seeds", 5)
-
-if set(config) - KNOWN:
-    unknown = ", ".join(sorted(set(config) - KNOWN))
-    raise WorkflowError(f"--config has no {unknown}; there are {', '.join(sorted(KNOWN))}")
-if PROFILE not in catalogue.PROFILES:
-    raise WorkflowError(
-        f"there is no profile {PROFILE}; there are {', '.join(catalogue.PROFILES)}"
-    )
-if not isinstance(SEEDS, int) or SEEDS < 1:
-    raise WorkflowError(f"seeds must be a whole number, at least 1, not {SEEDS!r}")
 try:
+    PROFILE, SEEDS, DATASET, ONLY = read_config(config)
     ROWS = catalogue.rows(DATASET)
     WANTED, DRAWN = catalogue.select(ONLY, DATASET)
 except ValueError as problem:

@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -55,6 +55,24 @@ def walk(
             for row in chosen.values():
                 _forget(profile, row, dataset)
         return snakemake(*options, "--config", *config)
+
+
+def read_config(config: Mapping) -> tuple[str, int, str, list[str]]:
+    """Profile, seeds, data set and names of Snakemake's --config. ValueError for what is unknown.
+
+    Names and data sets are held against the catalogue by whoever looks them up there.
+    """
+    known = {"profile": "laptop", "seeds": 5, "dataset": "", "only": ""}
+    if unknown := ", ".join(sorted(set(config) - set(known))):
+        raise ValueError(f"--config has no {unknown}; there are {', '.join(sorted(known))}")
+    profile, seeds, dataset, only = ({**known, **config}[name] for name in known)
+    if profile not in catalogue.PROFILES:
+        raise ValueError(
+            f"there is no profile {profile}; there are {', '.join(catalogue.PROFILES)}"
+        )
+    if not isinstance(seeds, int) or seeds < 1:
+        raise ValueError(f"seeds must be a whole number, at least 1, not {seeds!r}")
+    return profile, seeds, dataset, [name for name in str(only).split(",") if name]
 
 
 def snakemake(*arguments: str) -> int:

@@ -1,6 +1,7 @@
 """Walking the graph of runs: one walk at a time, and refusals before anything is trained."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -182,3 +183,24 @@ def test_what_there_is_not_is_refused_before_anything_is_done(wanted, said, plan
     with pytest.raises(ValueError, match=said):
         graph.walk(**{"names": [], "profile": "smoke", "again": True} | wanted)
     assert not plans and all(file.exists() for file in files)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"profile": "lap"}, "there is no profile lap; there are smoke, laptop"),
+        ({"profil": "smoke", "seed": 1}, "--config has no profil, seed; there are dataset"),
+        ({"seeds": 0}, "seeds must be a whole number, at least 1, not 0"),
+        ({"seeds": "two"}, "seeds must be a whole number, at least 1, not 'two'"),
+    ],
+)
+def test_what_snakemake_is_told_is_held_against_what_there_is(config, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        graph.read_config(config)
+
+
+def test_what_snakemake_is_not_told_has_a_default():
+    assert graph.read_config({}) == ("laptop", 5, "", [])
+    # Snakemake reads only=3.1 as a number
+    told = {"profile": "gpu", "seeds": 2, "dataset": "human36m", "only": 3.1}
+    assert graph.read_config(told) == ("gpu", 2, "human36m", ["3.1"])
