@@ -76,7 +76,7 @@ test: $(INSTALLED)  ## run all checks: style, unit tests, notebooks, the built b
 	@echo "== style"
 	ruff check
 	@echo "== unit tests"
-	pytest -q -rs -n $(JOBS) tests --ignore tests/test_book.py --ignore tests/test_browser.py \
+	pytest -q -rs -n $(JOBS) --dist worksteal tests --ignore tests/test_book.py --ignore tests/test_browser.py \
 	  --ignore $(CARD)
 	@echo "== every step on a pretend card"
 	pytest -q -rs -n $(JOBS) $(CARD)
@@ -99,7 +99,7 @@ published:
 	python tools/pages.py collect _build/test/source --logs _build/test/logs
 	$(STRICT) _build/test/source --path-output _build/test
 	@echo "== its pages and links, and in a browser, where there is a Chromium"
-	pytest -q -rs tests/test_book.py tests/test_browser.py \
+	pytest -q -rs -n $(JOBS) --dist worksteal tests/test_book.py tests/test_browser.py \
 	  --book _build/test/_build/html --failed $(FAILING)
 
 notebooks: $(INSTALLED)  ## run the paired notebooks in place, text half first; keep the outputs
