@@ -1,4 +1,4 @@
-"""Write book/api.md and book/api_data.md: every module, room by room, for Sphinx to fill in.
+"""Write book/api.md and book/api_*.md: every module, room by room, for Sphinx to fill in.
 
     python tools/api_page.py
 
@@ -14,16 +14,29 @@ HEAD = """(ch-api)=
 
 What several pages share stands in the package `posebook`. A chapter is a folder; what chapters
 share lies below them; an import never runs up. Every function says which shapes and units it takes
-and gives, what it raises, and which equation or paper it is. Data and what runs and files
-experiments have {ref}`a page of their own <ch-api-data>`.
+and gives, what it raises, and which equation or paper it is.
 """
-HEAD_OF_DATA = """(ch-api-data)=
-# The package: data and runs
-
-Records, readers of official data sets, what is generated or embedded, and what runs experiments
-and files their results. The other rooms are in {ref}`ch-api`.
-"""
-APART = ("data", "experiments", "results", "bench", "trained", "book")
+# Page -> its title and the rooms that stand on it. One page of all would be too long to find one's
+# way in, and too heavy for a phone.
+GROUPS = {
+    "video": ("Chapter 2: joints in videos", ("video",)),
+    "lifting": ("Chapter 3: lifting", ("lifting",)),
+    "factorization": ("Chapter 4: factorization", ("factorization",)),
+    "geometry": ("Geometry and metrics", ("geometry", "metrics")),
+    "training": (
+        "Networks, training, storage", ("networks", "training", "storage", "paths", "palette"),
+    ),
+    "data": ("Records and samples", ("data",)),
+    "readers": (
+        "Readers of data sets and files", ("data.official", "data.formats", "data.captured"),
+    ),
+    "generated": (
+        "Motion, views and films that are generated", ("data.recorded", "data.rendered"),
+    ),
+    "footage": ("Your own footage", ("footage",)),
+    "runs": ("Experiments and results", ("experiments", "results", "trained", "bench")),
+    "book": ("What the pages are made with", ("book",)),
+}  # fmt: skip
 LEFT_OUT = ("fixtures", "__main__")
 
 
@@ -41,26 +54,51 @@ def rooms() -> dict[str, list[str]]:
 
 
 def sentence_of(room: str) -> str:
-    """The first line of a room's docstring."""
-    path = ROOT / room.replace(".", "/") / "__init__.py"
-    if not path.is_file():
-        return ""
+    """The first line of the docstring of a package or lone module."""
+    path = ROOT / room.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
 
 
+def page_of(name: str) -> str:
+    """The page of a room or of what is in it: "posebook.data.records.Clip" -> "api_data"."""
+    inside = name.removeprefix("posebook.") + "."
+    fits = {room: group for group, (_, own) in GROUPS.items() for room in own
+            if inside.startswith(f"{room}.")}  # fmt: skip
+    if not fits:
+        raise ValueError(f"{name} stands on no page of the package; name its room in GROUPS")
+    return f"api_{fits[max(fits, key=len)]}"
+
+
 def pages() -> dict[Path, str]:
-    """The texts, by their files: two, because one page would be too heavy for a phone."""
-    apart = {room: found for room, found in rooms().items() if room.split(".")[1] in APART}
-    other = {room: found for room, found in rooms().items() if room not in apart}
+    """The texts, by their files."""
+    found = {name: {} for name in (f"api_{group}" for group in GROUPS)}
+    for room, modules in rooms().items():
+        found[page_of(room)][room] = modules
     book = ROOT / "book"
-    return {book / "api.md": page(HEAD, other), book / "api_data.md": page(HEAD_OF_DATA, apart)}
+    texts = {book / "api.md": overview(found)}
+    for group, (title, _) in GROUPS.items():
+        head = f"(ch-api-{group})=\n# {title}\n"
+        texts[book / f"api_{group}.md"] = page(head, found[f"api_{group}"])
+    return texts
+
+
+def overview(found: dict[str, dict[str, list[str]]]) -> str:
+    """All rooms, a line each, by their pages."""
+    lines = ["| page | room | what it is for |", "| --- | --- | --- |"]
+    for group in GROUPS:
+        link = f"{{ref}}`ch-api-{group}`"
+        for room in found[f"api_{group}"]:
+            lines.append(f"| {link} | `{room}` | {sentence_of(room)} |")
+            link = ""
+    return HEAD + "\n" + "\n".join(lines) + "\n"
 
 
 def page(head: str, found: dict[str, list[str]]) -> str:
     parts = [head]
     for room, modules in found.items():
         parts.append(f"## `{room}`\n")
-        if sentence_of(room):
+        if modules != [room]:
             parts.append(f"{sentence_of(room)}\n")
         for module in modules:
             title = f"### `{module.removeprefix('posebook.')}`\n\n" if module != room else ""

@@ -7,11 +7,11 @@ import re
 from html import escape
 
 import numpy as np
+from api_page import page_of
 
 from posebook.geometry.skeleton import H36M
 from posebook.palette import LEFT, RIGHT, side_color
 
-API = "../../book/api.html#posebook."
 # What a box is: learned, computed, a loss.
 FILLS = {"learned": LEFT, "fixed": "#808080", "loss": RIGHT}
 Point = tuple[float, float]
@@ -58,10 +58,11 @@ class Drawing:
             self.code(x, y + len(lines) * (size + 3) / 2 + 7, link, anchor)
 
     def code(self, x, y, link, anchor="middle") -> None:
-        """The name of a class or function, which leads to its place in the package's page."""
+        """The name of a class or function, which leads to its place on the package's pages."""
         name = escape(".".join(link.split(".")[2:]))
         self.parts.append(
-            f'<a href="{API}{link}"><text x="{x:g}" y="{y + 4:g}" font-size="13" class="code" '
+            f'<a href="../../book/{page_of(link)}.html#posebook.{link}">'
+            f'<text x="{x:g}" y="{y + 4:g}" font-size="13" class="code" '
             f'font-family="monospace" text-anchor="{anchor}">{name}</text></a>'
         )
 

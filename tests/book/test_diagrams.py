@@ -32,12 +32,13 @@ def test_every_diagram_of_the_thesis_is_drawn():
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_names_in_a_diagram_are_in_the_package(file):
+def test_names_in_a_diagram_are_in_the_package(file, load_tool):
+    page_of = load_tool("api_page").page_of
     links = re.findall(r'href="([^"]+)"', file.read_text(encoding="utf-8"))
     assert links
     for link in links:
         page, _, name = link.partition("#")
-        assert page == "../../book/api.html"
+        assert page == f"../../book/{page_of(name)}.html"
         module, _, thing = name.rpartition(".")
         assert hasattr(importlib.import_module(module), thing), name
 
@@ -52,5 +53,6 @@ def test_a_diagram_is_told_in_words_and_its_letters_can_be_read(file):
 
 @pytest.mark.parametrize(("page", "way"), [("notebooks/a", "../book/"), ("book/ch03/b", "../")])
 def test_links_of_a_diagram_fit_the_page_that_it_stands_in(page, way):
-    shown = inlined('<a href="../../book/api.html#x">', page, 'a "picture"')
-    assert f'href="{way}api.html#x"' in shown and 'aria-label="a &quot;picture&quot;"' in shown
+    shown = inlined('<a href="../../book/api_video.html#x">', page, 'a "picture"')
+    assert f'href="{way}api_video.html#x"' in shown
+    assert 'aria-label="a &quot;picture&quot;"' in shown
