@@ -19,9 +19,9 @@ and gives, what it raises, and which equation or paper it is.
 # Page -> its title and the rooms that stand on it. One page of all would be too long to find one's
 # way in, and too heavy for a phone.
 GROUPS = {
-    "video": ("Chapter 2: joints in videos", ("video",)),
-    "lifting": ("Chapter 3: lifting", ("lifting",)),
-    "factorization": ("Chapter 4: factorization", ("factorization",)),
+    "video": ("The code of chapter 2", ("video",)),
+    "lifting": ("The code of chapter 3", ("lifting",)),
+    "factorization": ("The code of chapter 4", ("factorization",)),
     "geometry": ("Geometry and metrics", ("geometry", "metrics")),
     "training": (
         "Networks, training, storage", ("networks", "training", "storage", "paths", "palette"),
@@ -33,7 +33,7 @@ GROUPS = {
     "generated": (
         "Motion, views and films that are generated", ("data.recorded", "data.rendered"),
     ),
-    "footage": ("Your own footage", ("footage",)),
+    "footage": ("The code for your own footage", ("footage",)),
     "runs": ("Experiments and results", ("experiments", "results", "trained", "bench")),
     "book": ("What the pages are made with", ("book",)),
 }  # fmt: skip
