@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium: put 
 THEIR_WORDS = ("THEBE_JS_URL", "invalid theme mode", "reading 'classList'", "favicon")
 THEIR_RULES = ("label-content-name-mismatch", "summary-name", "list", "aria-required-children",
                "skip-link")  # fmt: skip
-FIRST, LOSSES = "book/intro", "notebooks/ch03_04_losses"
+FIRST, LOSSES = "book/intro", "notebooks/ch03_07_losses"
 MIRROR = "notebooks/ch04_03_mirror_and_scale"
 MEGABYTE = 1_000_000
 PATIENCE = 180_000  # milliseconds, for machines that have other work to do
@@ -173,8 +173,8 @@ def test_a_clip_that_cannot_be_read_leaves_the_strip(chromium, data):
 
 
 @pytest.mark.parametrize(("words", "wanted"), [
-    ("Table 3.1", "ch03_07_table_3_1"), ("ViewSequence", "api_data.html"),
-    ("own cameras", "ch03_11_real_detections"),
+    ("Table 3.1", "ch03_12_table_3_1"), ("ViewSequence", "api_data.html"),
+    ("own cameras", "ch03_18_real_detections"),
 ])  # fmt: skip
 def test_search_finds(opened, words, wanted):
     page = opened("search")

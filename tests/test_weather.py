@@ -74,7 +74,7 @@ def test_tagged_output_is_that_of_the_other_half_but_for_times(tool, page, print
 
 def test_live_pages_are_derived(tool, page):
     trains, draws, reads = (
-        next(tool.NOTEBOOKS.glob(f"{name}_*.md")) for name in ("ch04_01", "ch04_08", "ch04_05")
+        next(tool.NOTEBOOKS.glob(f"{name}_*.md")) for name in ("ch04_01", "ch04_09", "ch04_05")
     )
     assert tool.is_live(trains, tool.OPTIMISERS) and not tool.is_live(draws, tool.OPTIMISERS)
     assert tool.is_live(draws, tool.SEEDED) and not tool.is_live(reads, tool.SEEDED + tool.CLOCKS)

@@ -144,11 +144,11 @@ def turning() -> str:
         shown = output.get("data", {}).get("text/html", "")
         if 'class="skeletons"' in shown:
             return shown
-    raise ValueError("ch03_14_hard_examples.ipynb has no figure that turns; run `make notebooks`")
+    raise ValueError("ch03_13_hard_examples.ipynb has no figure that turns; run `make notebooks`")
 
 
 def _hard_examples():
-    path = ROOT / "notebooks" / "ch03_14_hard_examples.ipynb"
+    path = ROOT / "notebooks" / "ch03_13_hard_examples.ipynb"
     return nbformat.read(path, as_version=4).cells
 
 
@@ -157,7 +157,7 @@ def picture() -> bytes:
     for cell in _hard_examples():
         if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == "fig-3-1c":
             return base64.b64decode(cell.outputs[0].data["image/png"])
-    raise ValueError("ch03_14_hard_examples.ipynb has no figure fig-3-1c; run `make notebooks`")
+    raise ValueError("ch03_13_hard_examples.ipynb has no figure fig-3-1c; run `make notebooks`")
 
 
 def main() -> None:

@@ -16,14 +16,14 @@ from posebook.results.statistics import METRICS, NO_DIFFERENCE
 
 # The page that shows the rows of an experiment.
 PAGES = {
-    "table-2.1": "ch02_10_comparisons", "table-2.2": "ch02_10_comparisons",
-    "table-2.3": "ch02_07_table_2_3", "table-2.4": "ch02_08_tables_2_4_2_5",
-    "table-2.5": "ch02_08_tables_2_4_2_5", "figure-2.7": "ch02_10_comparisons",
-    "figure-2.9": "ch02_09_figure_2_9", "table-3.1": "ch03_07_table_3_1",
-    "table-3.2": "ch03_08_table_3_2", "table-3.3": "ch03_10_comparisons",
-    "figure-3.6": "ch03_05_pretraining", "confidence-weights": "ch03_09_confidence",
-    "table-4.1": "ch04_05_table_4_1", "table-4.2": "ch04_06_table_4_2",
-    "table-4.3": "ch04_07_table_4_3",
+    "table-2.1": "ch02_11_comparisons", "table-2.2": "ch02_11_comparisons",
+    "table-2.3": "ch02_08_table_2_3", "table-2.4": "ch02_09_tables_2_4_2_5",
+    "table-2.5": "ch02_09_tables_2_4_2_5", "figure-2.7": "ch02_11_comparisons",
+    "figure-2.9": "ch02_10_figure_2_9", "table-3.1": "ch03_12_table_3_1",
+    "table-3.2": "ch03_14_table_3_2", "table-3.3": "ch03_16_comparisons",
+    "figure-3.6": "ch03_09_pretraining", "confidence-weights": "ch03_15_confidence",
+    "table-4.1": "ch04_05_table_4_1", "table-4.2": "ch04_07_table_4_2",
+    "table-4.3": "ch04_08_table_4_3",
 }  # fmt: skip
 SYMBOLS = {
     "confirmed": "✓", "contradicted": "✗", NO_DIFFERENCE: "=", "undecided": "?", "not run": "–",

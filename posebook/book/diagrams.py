@@ -14,7 +14,7 @@ HERE = "../../book/"  # the way from a diagram to the pages that it links to
 
 
 def inlined(svg: str, page: str, alt: str = "") -> str:
-    """The SVG as HTML for `page`, such as "notebooks/ch02_02_base_network".
+    """The SVG as HTML for `page`, such as "notebooks/ch02_03_base_network".
 
     It scrolls by itself where the page is narrower than its letters can be read.
     """

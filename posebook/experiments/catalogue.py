@@ -21,8 +21,8 @@ CHAPTERS: dict[str, ModuleType] = {
 }  # fmt: skip
 # The notebook that runs one row of a chapter.
 NOTEBOOKS = {
-    "video": "notebooks/ch02_05_training.ipynb",
-    "lifting": "notebooks/ch03_06_training.ipynb",
+    "video": "notebooks/ch02_06_training.ipynb",
+    "lifting": "notebooks/ch03_11_training.ipynb",
     "factorization": "notebooks/ch04_04_training.ipynb",
 }
 # The base network that rows of chapter 2 start from, by what it was trained on and by its loss.

@@ -27,14 +27,14 @@ def test_figures_of_the_thesis_are_figures_of_the_thesis():
 
 def test_ours_are_counted_apart_in_the_order_of_the_book():
     counted = {
-        "notebooks/ch03_07_table_3_1": {
+        "notebooks/ch03_12_table_3_1": {
             "table": {"tab-3-1-needs": (3, 17), "tab-3-1": (3, 18), "tab-3-1-gaps": (3, 19)}
         },
         "notebooks/ch03_01_cameras": {"table": {"tab-lens": (3, 2)}, "figure": {"fig-rig": (3, 1)}},
         "notebooks/claims": {"table": {"tab-claims-2": (2,), "tab-doubtful": (10,)}},
     }
     found = renumbered(counted)
-    assert found["notebooks/ch03_07_table_3_1"]["table"] == {
+    assert found["notebooks/ch03_12_table_3_1"]["table"] == {
         "tab-3-1": (3, "1"), "tab-3-1-needs": (3, "A2"), "tab-3-1-gaps": (3, "A3"),
     }  # fmt: skip
     assert found["notebooks/ch03_01_cameras"]["table"] == {"tab-lens": (3, "A1")}
