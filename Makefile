@@ -28,7 +28,7 @@ EXECUTED := $(NOTEBOOKS:notebooks/%=_build/executed/%)
 LOGS := $(wildcard $(NOTEBOOKS:notebooks/%.ipynb=_build/logs/%.log))
 RUNNING := tools/fixed_environment.py tools/run_page.py tools/run_notebook.py
 CODE := $(shell find posebook -name '*.py' -o -path '*/assets/*' -type f -o -path '*/weights/*' -type f)
-NUMBERS := $(shell find book/results book/thesis -type f 2>/dev/null)
+NUMBERS := $(shell find book/results book/machines book/thesis -type f 2>/dev/null)
 PAGES := tools/pages.py $(NOTEBOOKS) $(shell find book -type f) _config.yml _toc.yml
 FIXED := python tools/fixed_environment.py
 RAN := --executed _build/executed --logs _build/logs
