@@ -10,7 +10,6 @@ from itertools import combinations
 
 import cv2
 import numpy as np
-from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 FEWEST_POINTS = 8
@@ -185,6 +184,7 @@ def _refuse_flat(pixels1, pixels2, threshold) -> None:
 
 def _refined(R, s, rays1, rays2, threshold) -> tuple[np.ndarray, np.ndarray]:
     """Rotation and unit translation of least robust epipolar distance, starting from (R, s)."""
+    from scipy.optimize import least_squares  # a quarter of a second, so only where it is used
 
     def pose(step):
         moved = s + step[3:]

@@ -1,6 +1,8 @@
-"""Rotations, by roma; by hand only what has gradients that its general decomposition has not."""
+"""Rotations, by roma; by hand only what has gradients that its general decomposition has not.
 
-import roma
+roma is imported where it is called: it brings PyTorch's compiler along, which takes a second.
+"""
+
 import torch
 from torch import Tensor
 
@@ -15,11 +17,15 @@ def hat(omega: Tensor) -> Tensor:
 
 def rotation(omega: Tensor) -> Tensor:
     """Rodrigues' formula: R = expm [omega]_x (..., 3, 3), with finite gradients everywhere."""
+    import roma
+
     return roma.rotvec_to_rotmat(omega)
 
 
 def from_quaternion(q: Tensor) -> Tensor:
     """Unit quaternions (..., 4), w first, to rotation matrices (..., 3, 3)."""
+    import roma
+
     return roma.unitquat_to_rotmat(roma.quat_wxyz_to_xyzw(q))
 
 
@@ -47,6 +53,8 @@ def random_rotations(n: int, generator: torch.Generator) -> Tensor:
 
 def nearest_to(matrix: Tensor) -> Tensor:
     """The rotation (..., 3, 3) nearest to a matrix, never a reflection."""
+    import roma
+
     return roma.special_procrustes(matrix)
 
 
@@ -57,4 +65,6 @@ def best_rotation(Y: Tensor, target: Tensor) -> Tensor:
 
 def angle(A: Tensor, B: Tensor) -> Tensor:
     """Angle (...) between rotations (..., 3, 3), degrees."""
+    import roma
+
     return torch.rad2deg(roma.rotmat_geodesic_distance(A, B))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit  # quantiles of Student's t
 
 from posebook.results.records import COLUMNS
 
@@ -164,7 +164,7 @@ def _spread(values: np.ndarray) -> tuple[float, float, float, float, int]:
     if n < 2:
         return mean, math.nan, math.nan, math.nan, n
     std = float(values.std(ddof=1))
-    half = float(stats.t.ppf(0.975, n - 1)) * std / math.sqrt(n)
+    half = float(stdtrit(n - 1, 0.975)) * std / math.sqrt(n)
     return mean, std, mean - half, mean + half, n
 
 
@@ -176,4 +176,4 @@ def _welch_half_width(first: np.ndarray, second: np.ndarray) -> float:
         return 0.0
     freedom = np.array([len(first) - 1, len(second) - 1])
     effective = squares.sum() ** 2 / (squares**2 / freedom).sum()
-    return float(stats.t.ppf(0.975, effective) * math.sqrt(squares.sum()))
+    return float(stdtrit(effective, 0.975) * math.sqrt(squares.sum()))

@@ -6,8 +6,6 @@ Shapes at the thesis' size: a crop (3, 256, 256) becomes features X (2048, 8, 8)
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import ResNet50_Weights, resnet50
-from torchvision.models.resnet import BasicBlock
 
 
 class Encoder(nn.Module):
@@ -38,6 +36,8 @@ class Encoder(nn.Module):
 
 
 def _trunk_of_resnet50(imagenet: bool) -> nn.Sequential:
+    from torchvision.models import ResNet50_Weights, resnet50  # a second, so only where it is used
+
     net = resnet50(weights=ResNet50_Weights.IMAGENET1K_V1 if imagenet else None)
     stem = [net.conv1, net.bn1, net.relu, net.maxpool]
     return nn.Sequential(*stem, net.layer1, net.layer2, net.layer3, net.layer4)
@@ -45,6 +45,8 @@ def _trunk_of_resnet50(imagenet: bool) -> nn.Sequential:
 
 def _small_resnet(width: int, blocks: int) -> nn.Sequential:
     """torchvision's ResNets begin with 64 channels and no other number."""
+    from torchvision.models.resnet import BasicBlock
+
     layers = [nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(width)]
     layers += [nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2, padding=1)]
     inputs = width

@@ -8,8 +8,7 @@ three last for some frames, since the pictures that cause them do.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from posebook.geometry.skeleton import H36M
 
@@ -125,6 +124,8 @@ def _persistent(shape: tuple[int, ...], rho: float, rng: np.random.Generator) ->
 
     Time is the axis before the joints: -2 of (..., T, J), -3 of (..., T, J, 2).
     """
+    from scipy.signal import lfilter  # half a second, so only where it is used
+
     axis = len(shape) - (2 if shape[-1] == len(H36M) else 3)
     white = rng.standard_normal(shape, dtype=np.float32)
     first = [slice(None)] * len(shape)
@@ -137,7 +138,7 @@ def _swap(seen, confidence, joints, detector: Detector, rng):
     if detector.swap_rate == 0:
         return seen, confidence
     doubt = _persistent(confidence.shape, 0.9, rng)[..., 0]
-    swapped = doubt > norm.isf(detector.swap_rate)
+    swapped = doubt > -ndtri(detector.swap_rate)
     mirrored = H36M.flip[joints]
     seen[..., joints, :] = np.where(
         swapped[..., None, None], seen[..., mirrored, :], seen[..., joints, :]
