@@ -115,7 +115,7 @@ $(INSTALLED):
 	@$(PYTHON) tools/preflight.py
 	@echo "== installing into .venv (about five minutes the first time)"
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt \
+	@.venv/bin/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
 	  -e '.[book,test,results,slurm,footage,export]' || { echo "Cannot install: see pip's last lines above. Most often the \
 	network is out of reach (behind a proxy, set HTTPS_PROXY). Run the same command again to go on."; exit 1; }
 	@touch $@
