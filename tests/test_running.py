@@ -406,14 +406,12 @@ def test_the_book_comes_out_when_a_page_fails_and_the_page_is_tried_again(small,
     assert figures(clone / "_build" / "executed" / "one.ipynb") == 1
     assert "ZeroDivisionError" in (clone / "_build" / "logs" / "two.log").read_text()
 
-    ended = small("book")
-    tried = [line for line in ended.stdout.splitlines() if line.startswith("==")]
-    assert tried == ["== running notebooks/two.ipynb"], "no page again that is finished"
-    assert ended.stdout.splitlines()[-1] == last
-
     write(clone / "notebooks" / "two.ipynb", "two", "1 / 1")
     ended = small("book")
-    assert ended.stdout.splitlines()[-1] == f"The book is ready: open {html}/index.html"
+    lines = ended.stdout.splitlines()
+    tried = [line for line in lines if line.startswith("== running")]
+    assert tried == ["== running notebooks/two.ipynb"], "no page again that is finished"
+    assert lines[-1] == f"The book is ready: open {html}/index.html"
     assert boxes(clone, "two") == 0
 
 
