@@ -143,6 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--unit", default="", help="of the calibration: m, cm or mm")
     command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
     command.add_argument("--person", type=int, default=1, help="1: whoever is seen most (default)")
+    text = "for the detector: how many to look for in a picture (default: 1)"
+    command.add_argument("--people", type=int, default=1, help=text)
     command.add_argument("--cut", action="store_true", help="cut all cameras to the shortest")
     command.add_argument("--trust", action="append", default=[], help="a doubt that is none")
     text = "to begin with: consensus-augmented-flip-points (default), trans-reproj, a safetensors "
@@ -167,6 +169,8 @@ def _add_lift(add) -> None:
     command.add_argument("--detections", type=Path, help=text)
     text = "for the detector: a CSV file, frame, person, x1, y1, x2, y2; default: the whole picture"
     command.add_argument("--boxes", type=Path, help=text)
+    text = "for the detector: how many to look for in a picture (default: 1)"
+    command.add_argument("--people", type=int, default=1, help=text)
     text = "this one alone; 1 is whoever is seen most (default: 0, everybody)"
     command.add_argument("--person", type=int, default=0, help=text)
     command.add_argument("--out", type=Path, help="default: VIDEO_posebook beside the video")
@@ -309,6 +313,7 @@ def _bench(wanted) -> None:
 
     from posebook.bench.cases import SIZES, cases
     from posebook.bench.measure import run, table
+    from posebook.results.provenance import commit, device_name, versions
 
     if wanted.rounds < 1:
         raise ValueError(f"rounds must be at least 1, not {wanted.rounds}")
@@ -317,6 +322,7 @@ def _bench(wanted) -> None:
         found = run(cases(SIZES[wanted.size], Path(folder)), wanted.rounds)
     print(table(found))
     if wanted.json:
+        found |= {"device": device_name("cpu"), "commit": commit(), "versions": versions()}
         wanted.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

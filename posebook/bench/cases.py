@@ -112,10 +112,14 @@ def step_case(views: Views, size: BenchSize, width: int) -> Case:
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
 
-    matrices = sum(weight.numel() for weight in weights if weight.dim() == 2)
-    inputs = 2 * (2 * model.joints + 3) * width  # nobody asks for a gradient of the input
-    flops = 2 * 2 * batch * (3 * matrices - inputs)
-    return Case(f"lifting step, width {width}", "pair", batch, step, flops=flops)
+    flops = moved = 0.0
+    n = 2 * batch  # both views of a pair
+    for outputs, inputs in (weight.shape for weight in weights if weight.dim() == 2):
+        # Forward, and the gradients of weights and inputs; nobody asks for those of the 2D joints.
+        products = 2 if inputs < width and outputs == width else 3
+        flops += products * 2.0 * n * outputs * inputs
+        moved += products * 4.0 * (n * outputs + n * inputs + outputs * inputs)
+    return Case(f"lifting step, width {width}", "pair", batch, step, flops=flops, bytes=moved)
 
 
 def metric_cases(size: BenchSize) -> list[Case]:

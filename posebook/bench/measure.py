@@ -18,7 +18,7 @@ class Case:
             the plain form, where that is slow.
         fast, plain: both forms; the plain one may be None.
         flops: of one call of the fast form, 0 where memory and not arithmetic sets the pace.
-        bytes: read and written by the fast form, 0 where arithmetic sets the pace.
+        bytes: read and written by the fast form; beside flops, what its products move at least.
         expected: ratio of both forms' multiplications for one unit, 0 where nobody counts.
     """
 
@@ -91,7 +91,9 @@ def _row(case: Case, times: np.ndarray, matrix: float, memory: float) -> dict[st
         row["expected_ratio"] = case.expected
     if case.flops:
         row["share_of_matrix_rate"] = case.flops / (case.count * times[:, 0].min() * matrix)
-    if case.bytes:
+    if case.flops and case.bytes:
+        row["flops_per_byte"] = case.flops / case.bytes
+    elif case.bytes:
         row["share_of_memory_rate"] = case.bytes / (case.count * times[:, 0].min() * memory)
     return row
 

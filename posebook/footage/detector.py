@@ -1,12 +1,14 @@
 """A detector that works offline: MediaPipe's pose network, whose wheel carries its weights.
 
-It finds one person in a picture; whoever has boxes gives them, and each person is looked for in
-their own. It is no dependency, because a plain installation brings a second OpenCV along.
+It finds one person in a picture. For more, whoever is found is painted over and the next is looked
+for; or boxes are given, and each person is looked for in their own. It is no dependency, because a
+plain installation brings a second OpenCV along.
 """
 
 import warnings
 from collections.abc import Iterable, Iterator
 
+import cv2
 import numpy as np
 
 from posebook.geometry.skeleton import MEDIAPIPE
@@ -18,10 +20,12 @@ ABSENT = (
     "(both download their weights) and give --detections"
 )
 MARGIN = 0.25  # of a box's longer side, added all round before it is cut out
+AROUND = 0.08  # of a person's longer side, painted over round the joints
+GREY = (127, 127, 127)
 
 
 def detect(
-    pictures: Iterable[np.ndarray], boxes: Iterable[np.ndarray] | None = None
+    pictures: Iterable[np.ndarray], boxes: Iterable[np.ndarray] | None = None, people: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Joints (P, 33, 2) in pixels and confidences (P, 33) of each picture, MediaPipe's order.
 
@@ -30,12 +34,17 @@ def detect(
 
     Args:
         pictures: (H, W, 3) of uint8, RGB. boxes: for each picture (P, 4), x1, y1, x2, y2, of each
-            person, NaN where they are not; None for one person in the whole picture.
+            person, NaN where they are not; None for the whole picture. people: how many are looked
+            for in it.
 
     Raises:
         ModuleNotFoundError: in a sentence with the command that installs it.
     """
-    with _network(video=boxes is None) as network:
+    with _network(video=boxes is None and people == 1) as network:
+        if boxes is None and people > 1:
+            for picture in pictures:
+                yield _one_after_the_other(network, picture, people)
+            return
         if boxes is None:
             for picture in pictures:
                 joints, confidence = _pose(network, picture, np.zeros(2))
@@ -75,6 +84,23 @@ def _in_box(network, picture: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, 
     if not cut.size:
         return _nobody()
     return _pose(network, np.ascontiguousarray(cut), np.array([left, top]))
+
+
+def _one_after_the_other(
+    network, picture: np.ndarray, people: int
+) -> tuple[np.ndarray, np.ndarray]:
+    left, found = picture.copy(), []
+    for _ in range(people):
+        joints, confidence = _pose(network, left, np.zeros(2))
+        if not confidence.any():
+            break
+        found.append((joints, confidence))
+        known = joints[np.isfinite(joints).all(-1)].astype(np.int32)
+        hull, size = cv2.convexHull(known), np.ptp(known, axis=0).max()
+        cv2.fillConvexPoly(left, hull, GREY)
+        cv2.polylines(left, [hull], True, GREY, max(1, int(2 * AROUND * size)))
+    found += [_nobody()] * (people - len(found))
+    return np.stack([j for j, _ in found]), np.stack([c for _, c in found])
 
 
 def _pose(network, picture: np.ndarray, corner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from posebook.footage.film import Footage, open_footage, refuse_size, write_film
 from posebook.footage.lifter import NETWORK, SMOOTH, jitter, level_camera, lift, smoothed
 from posebook.footage.temporal import FORMS, limbs
 from posebook.footage.tracks import FEWEST, Track, crossings, exchanges, follow, runs
+from posebook.footage.videos import sought
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
 from posebook.storage import refuse_unwritable, whole
@@ -34,6 +35,7 @@ class Wishes:
     detections: Path | None = None
     boxes: Path | None = None
     person: int = 0
+    people: int = 1
     out: Path | None = None
     calibration: Path | None = None
     focal: float = 0.0
@@ -107,6 +109,8 @@ def _check(wishes: Wishes) -> None:
     if wishes.person < 0 or wishes.focal < 0 or wishes.smooth < 0:
         raise ValueError("person, focal and smooth must not be negative, got "
                          f"{wishes.person}, {wishes.focal:g} and {wishes.smooth:g}")  # fmt: skip
+    if wishes.people < 1:
+        raise ValueError(f"people must be at least 1, got {wishes.people}")
     if wishes.temporal and wishes.temporal not in FORMS:
         raise ValueError(f"no temporal form {wishes.temporal!r}; there are {', '.join(FORMS)}")
     if not wishes.detections:
@@ -160,11 +164,11 @@ def _seen(footage: Footage, wishes: Wishes, note: Callable[[str], None]) -> View
 
 def _detected(footage: Footage, wishes: Wishes, note: Callable[[str], None]) -> View:
     boxes = read_boxes(wishes.boxes) if wishes.boxes else None
-    found = list(detector.detect(footage.pictures("detector", note), boxes))
+    found = list(detector.detect(footage.pictures("detector", note), boxes, wishes.people))
     if not found:
         raise ValueError(f"{wishes.boxes}: no boxes for {footage.path}")
     joints, confidence = (np.stack(part) for part in zip(*found))
-    note(f"joints by {detector.NAME}" + (", one person" if boxes is None else ""))
+    note(f"joints by {detector.NAME}" + (f", {sought(wishes.people)}" if boxes is None else ""))
     return View(footage.path.stem, joints, confidence, "mediapipe33")
 
 

@@ -53,6 +53,7 @@ class Wishes:
     unit: str = ""
     joints: str = ""
     person: int = 1
+    people: int = 1
     cut: bool = False
     trust: tuple[str, ...] = ()
     weights: str = BEGIN
@@ -75,9 +76,10 @@ def run_rig(
     """
     out = wishes.target(folder)
     unknown = set(wishes.trust) - set(DOUBTS)
-    if wishes.steps < 1 or not wishes.fps >= 0 or unknown:
-        raise ValueError(f"steps and fps must be positive, and trust some of {', '.join(DOUBTS)}; "
-                         f"got {wishes.steps}, {wishes.fps} and {wishes.trust}")  # fmt: skip
+    if wishes.steps < 1 or wishes.people < 1 or not wishes.fps >= 0 or unknown:
+        raise ValueError("steps, people and fps must be positive, and trust some of "
+                         f"{', '.join(DOUBTS)}; got {wishes.steps}, {wishes.people}, {wishes.fps} "
+                         f"and {wishes.trust}")  # fmt: skip
     refuse_unwritable(out, "choose another with --out")
     take, health, notes = read_rig(folder, wishes)
     report = "\n".join([*notes, "", health.text()])
@@ -165,7 +167,7 @@ def _seen(
     paths: list[Path], cameras: tuple[Camera, ...], wishes: Wishes, out: Path
 ) -> tuple[list[View], float]:
     films = videos.open_videos(paths, cameras, wishes.fps, wishes.cut)
-    views = [videos.look(film, camera, out / "detections")
+    views = [videos.look(film, camera, out / "detections", wishes.people)
              for film, camera in zip(films, cameras)]  # fmt: skip
     return views, films[0].fps
 

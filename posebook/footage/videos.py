@@ -43,13 +43,13 @@ def open_videos(
     return films
 
 
-def look(film: Footage, camera: Camera, out: Path) -> View:
-    """Joints that the detector finds in a camera's video; they are kept as an npz of `out`.
+def look(film: Footage, camera: Camera, out: Path, people: int = 1) -> View:
+    """Joints of so many people at most in a camera's video; they are kept as an npz of `out`.
 
     Raises:
         ValueError: where the rate varies, or nobody is found.
     """
-    found = list(detector.detect(film.pictures(camera.name, _refuse)))
+    found = list(detector.detect(film.pictures(camera.name, _refuse), people=people))
     joints, confidence = (np.stack(part) for part in zip(*found))
     if not confidence.any():
         raise ValueError(f"{film.path}: nobody is found in any of {len(joints)} frames; look at "
@@ -57,7 +57,7 @@ def look(film: Footage, camera: Camera, out: Path) -> View:
     path = out / f"{camera.name}.npz"
     with whole(path) as file:
         np.savez(file, joints_2d=joints, confidence=confidence, joint_set="mediapipe33")
-    notes = [f"joints by {detector.NAME}, one person, kept as {path}"]
+    notes = [f"joints by {detector.NAME}, {sought(people)}, kept as {path}"]
     if film.turned:
         notes.append(f"frames are turned by {film.turned} degrees, as the video's header says")
     if film.resolution != camera.resolution:
@@ -65,6 +65,11 @@ def look(film: Footage, camera: Camera, out: Path) -> View:
         notes.append(f"the video has {w} x {h} pixels and the calibration {cw} x {ch}; the corner "
                      "at the upper left is taken to be the same")  # fmt: skip
     return View(camera.name, joints, confidence, "mediapipe33", tuple(notes))
+
+
+def sought(people: int) -> str:
+    """How many people were looked for, in words."""
+    return "one person (more with --people)" if people == 1 else f"{people} people at most"
 
 
 def _refuse(doubt: str) -> None:

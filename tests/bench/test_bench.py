@@ -59,11 +59,12 @@ def test_a_ratio_is_that_of_one_unit():
     calls = []
     case = Case(
         "sums", "sum", 2, lambda: calls.append("fast"), lambda: calls.append("plain"), 1,
-        flops=1.0, expected=3.0,
+        flops=1.0, bytes=4.0, expected=3.0,
     )  # fmt: skip
     found = run([case], 3)
     assert calls == ["fast", "plain"] * 4
     [row] = found["cases"]
+    assert row["flops_per_byte"] == 0.25 and "share_of_memory_rate" not in row
     assert {"ratio", "expected_ratio", "share_of_matrix_rate"} < set(row)
     assert "3.00 by multiplications" in table(found)
 
@@ -73,7 +74,7 @@ def test_the_bench_runs_and_writes_its_numbers(tmp_path, capsys):
     assert main(["bench", "--size", "smoke", "--rounds", "1", "--json", str(path)]) == 0
     said, found = capsys.readouterr().out, json.loads(path.read_text())
     assert found["matrix_flops_per_second"] > 0 and found["memory_bytes_per_second"] > 0
-    assert len(found["cases"]) == 11
+    assert len(found["cases"]) == 11 and {"device", "commit", "versions"} < set(found)
     for row in found["cases"]:
         assert row["name"] in said and row["per_second"] > 0
 

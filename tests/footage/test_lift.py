@@ -166,7 +166,7 @@ def test_joints_of_unturned_frames_are_recognised(video, seen, monkeypatch):
 def test_nobody_in_the_video_is_said(video, tmp_path, monkeypatch):
     monkeypatch.setattr(detector, "require", lambda: None)
     nobody = lambda pictures, boxes: (detector._nobody() for _ in pictures)  # noqa: E731
-    empty = lambda p, b: ([part[None] for part in found] for found in nobody(p, b))  # noqa: E731
+    empty = lambda p, b, n: ([part[None] for part in found] for found in nobody(p, b))  # noqa: E731
     monkeypatch.setattr(detector, "detect", empty)
     with pytest.raises(ValueError, match="nobody is found in any of 40 frames; look at the video"):
         lift_video(video, Wishes(), str)
@@ -203,6 +203,7 @@ def test_what_does_not_go_together_is_refused(video, seen, tmp_path, monkeypatch
         (Wishes(detections=seen, calibration=seen, focal=3), "give --calibration or --focal"),
         (Wishes(detections=seen, temporal="all"), "no temporal form 'all'; there are window, st"),
         (Wishes(detections=seen, person=-1), "person, focal and smooth must not be negative"),
+        (Wishes(detections=seen, people=0), "people must be at least 1, got 0"),
     ]:
         with pytest.raises(ValueError, match=said):
             lift_video(video, wishes, str)

@@ -55,7 +55,8 @@ class Detector:
     def __init__(self):
         self.called = -1
 
-    def __call__(self, pictures):
+    def __call__(self, pictures, people):
+        assert people == 1
         self.called += 1
         joints, confidence = found(self.called)
         for t, picture in enumerate(pictures):
@@ -69,8 +70,8 @@ def test_videos_give_what_their_detections_would(folder):
     j = H36M.index(*SEEN, *FEET)
     np.testing.assert_allclose(take.joints_2d[:, :, j], TAKE.joints_2d[:T][:, :, j] / 4, rtol=1e-5)
     kept = folder / "posebook" / "detections"
-    assert any(f"joints by MediaPipe 0.10.14, one person, kept as {kept / 'cam02.npz'}" in note
-               for note in notes)  # fmt: skip
+    said = f"joints by MediaPipe 0.10.14, one person (more with --people), kept as {kept}"
+    assert any(f"{said}/cam02.npz" in note for note in notes)
     for path in kept.glob("*.npz"):
         path.rename(folder / path.name)
     assert len(list(folder.glob("*.npz"))) == 4
@@ -131,7 +132,9 @@ def test_turned_and_cropped_videos_are_said(folder, monkeypatch):
 
 
 def test_a_camera_that_shows_nobody_is_named(folder, monkeypatch):
-    nobody = lambda frames: ([part[None] for part in detector._nobody()] for _ in frames)  # noqa: E731
+    nobody = lambda frames, people: (  # noqa: E731
+        [part[None] for part in detector._nobody()] for _ in frames
+    )
     monkeypatch.setattr(detector, "detect", nobody)
     with pytest.raises(ValueError, match="cam01.mp4: nobody is found in any of 20 frames"):
         read_rig(folder, Wishes())
