@@ -10,6 +10,7 @@ picture's name a row. Cameras are the published numbers in either case; see
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 
@@ -334,11 +335,14 @@ def _sequence(path: Path, subject: str, take: str, world, views) -> ViewSequence
 
 
 def _swap_lens(sequence: ViewSequence) -> ViewSequence:
-    def swapped(camera: Camera) -> Camera:
-        return replace(camera, tangential=camera.tangential[::-1])
-
     source = f"{sequence.source}, tangential distortion swapped"
-    return replace(sequence, cameras=tuple(map(swapped, sequence.cameras)), source=source)
+    return replace(sequence, cameras=_swapped_rig(sequence.subject), source=source)
+
+
+@cache
+def _swapped_rig(subject: str) -> tuple[Camera, ...]:
+    """Made once: how far a lens reaches takes longer to find than a take to project."""
+    return tuple(replace(c, tangential=c.tangential[::-1]) for c in human36m_rig(subject))
 
 
 def _check_fit(sequence: ViewSequence) -> bool:
