@@ -8,7 +8,7 @@ addEventListener("resize", reach);
 
 // A link to a table that is folded unfolds it, and on paper nothing that a page shows is folded.
 const unfold = () => {
-  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (!target?.closest("details:not([open])")) return;
   for (let fold = target; (fold = fold.closest("details:not([open])")); ) fold.open = true;
   target.scrollIntoView();
