@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -39,6 +40,18 @@ def interrupted(home, *more):
 def test_a_walk_that_is_killed_and_started_again_files_the_same(tmp_path):
     """tools/interrupted.py does it with as many rows and as often as one likes."""
     assert "SIGKILL after" in interrupted(tmp_path, "--kills", "2")
+
+
+def test_what_is_disturbed_finds_nothing_of_what_was_not(load_tool, monkeypatch, tmp_path):
+    """A cache that both had would be full before the first kill."""
+    tool = load_tool("interrupted")
+    monkeypatch.setenv("POSEBOOK_CACHE", str(tmp_path / "everybody's"))
+    monkeypatch.setattr(tool.subprocess, "Popen", lambda command, env, **more: env)
+    wanted = SimpleNamespace(names=["table-3.1"])
+    one, other = (tool.begin(wanted, tmp_path / name) for name in ("undisturbed", "disturbed"))
+    for name in ("POSEBOOK_RUNS", "POSEBOOK_RESULTS", "POSEBOOK_CACHE"):
+        assert Path(one[name]).parent == tmp_path / "undisturbed"
+        assert Path(other[name]).parent == tmp_path / "disturbed"
 
 
 @pytest.mark.parametrize("name", ["slurm", "kubernetes"])

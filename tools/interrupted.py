@@ -4,10 +4,10 @@
     python tools/interrupted.py table-3.1 --cluster profiles/slurm --slurm FOLDER
 
 `python -m posebook results NAMES --profile smoke` is run undisturbed on two workers. In another
-folder it is killed so many times at random moments, by SIGKILL and SIGTERM in turn, with all that
-it started, and started again. With --slurm, the folder of tools/one_node_slurm.sh, it runs there;
-what is killed is then one job, and the node itself. The results must be the same files, but for
-what a clock says.
+folder, which shares nothing with the first, it is killed so many times at random moments, by
+SIGKILL and SIGTERM in turn, with all that it started, and started again. With --slurm, the folder
+of tools/one_node_slurm.sh, it runs there; what is killed is then one job, and the node itself. The
+results must be the same files, but for what a clock says.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def begin(wanted: argparse.Namespace, home: Path, *more: str) -> subprocess.Pope
     home.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "posebook", "results", *wanted.names, "--profile", "smoke"]
     command += ["--seeds", "1", "--jobs", "2", *more]
-    places = {"POSEBOOK_RUNS": str(home / "runs"), "POSEBOOK_RESULTS": str(home / "results")}
+    places = {f"POSEBOOK_{name.upper()}": str(home / name) for name in ("runs", "results", "cache")}
     with open(home / "log", "a") as log:
         return subprocess.Popen(
             command, cwd=CLONE, env={**os.environ, **places}, stdout=log, stderr=log,
