@@ -8,7 +8,7 @@ folder, which shares nothing with the first, it is killed so many times at rando
 SIGKILL and SIGTERM in turn, with all that it started, and started again. With --slurm, the folder
 of tools/one_node_slurm.sh, it runs there; what is killed is then one job, when a third of the
 results is there, and with two thirds the node itself. The results must be the same files, but for
-what a clock says.
+what a clock says, and Git: one may commit to the clone meanwhile.
 """
 
 import argparse
@@ -50,8 +50,8 @@ def end(walk: subprocess.Popen, home: Path) -> None:
 def results(home: Path) -> dict[str, dict]:
     """What is filed in a home, by its path."""
     folder = home / "results"
-    files = sorted(folder.rglob("*.json"))
-    return {str(p.relative_to(folder)): without_clocks(read_result(p)) for p in files}
+    files = {str(p.relative_to(folder)): read_result(p) for p in sorted(folder.rglob("*.json"))}
+    return {name: without_clocks(record) | {"commit": ""} for name, record in files.items()}
 
 
 def kill_and_restart(wanted, home: Path, seconds: float, chance: random.Random) -> None:
