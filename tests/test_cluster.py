@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from posebook.paths import CLONE
-from posebook.results import read_result
+from posebook.results import read_result, write_result
 
 NODE = CLONE / "tools" / "one_node_slurm.sh"
 
@@ -39,6 +40,35 @@ def interrupted(home, *more):
 def test_a_walk_that_is_killed_and_started_again_files_the_same(tmp_path):
     """tools/interrupted.py does it with as many rows and as often as one likes."""
     assert "SIGKILL after" in interrupted(tmp_path, "--kills", "2")
+
+
+def test_what_is_disturbed_finds_nothing_of_what_was_not(load_tool, monkeypatch, tmp_path):
+    """A cache that both had would be full before the first kill."""
+    tool = load_tool("interrupted")
+    monkeypatch.setenv("POSEBOOK_CACHE", str(tmp_path / "everybody's"))
+    monkeypatch.setattr(tool.subprocess, "Popen", lambda command, env, **more: env)
+    wanted = SimpleNamespace(names=["table-3.1"])
+    one, other = (tool.begin(wanted, tmp_path / name) for name in ("undisturbed", "disturbed"))
+    for name in ("POSEBOOK_RUNS", "POSEBOOK_RESULTS", "POSEBOOK_CACHE"):
+        assert Path(one[name]).parent == tmp_path / "undisturbed"
+        assert Path(other[name]).parent == tmp_path / "disturbed"
+
+
+def test_results_are_the_same_but_for_what_a_clock_and_git_say(load_tool, tmp_path):
+    """Somebody who commits while a long walk runs does not change its numbers."""
+    tool = load_tool("interrupted")
+    record = {
+        "experiment": "table-3.1", "variant": "supervised", "dataset": "embedded-views",
+        "profile": "smoke", "seed": 0, "metrics": {"mpjpe_mm": 59.0}, "parameters": {},
+        "data_digest": "sha256:" + "0" * 64, "device": "cpu", "steps": 10, "wall_seconds": 1.5,
+    }  # fmt: skip
+    later = record | {"commit": "0123456789ab", "wall_seconds": 2.5}
+    other = record | {"metrics": {"mpjpe_mm": 59.1}}
+    for name, filed in (("before", record), ("later", later), ("other", other)):
+        write_result(tmp_path / name / "results", filed)
+    before = tool.results(tmp_path / "before")
+    assert list(before) == ["smoke/table-3.1/supervised--seed0.json"]
+    assert tool.results(tmp_path / "later") == before != tool.results(tmp_path / "other")
 
 
 @pytest.mark.parametrize("name", ["slurm", "kubernetes"])
@@ -72,7 +102,8 @@ def why_not() -> str:
 @pytest.fixture
 def slurm(tmp_path):
     """The folder of a Slurm that runs."""
-    subprocess.run([NODE, "start", tmp_path / "slurm"], check=True)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([NODE, "start", tmp_path / "slurm"], env=environment, check=True)
     yield tmp_path / "slurm"
     subprocess.run([NODE, "stop", tmp_path / "slurm"], check=True)
 
@@ -94,6 +125,13 @@ def test_a_row_on_slurm_has_the_result_of_one_without(slurm, one_node, tmp_path)
     """A job is killed and the node is lost on the way: tools/interrupted.py."""
     said = interrupted(tmp_path, "--cluster", one_node, "--slurm", slurm)
     assert "killed" in said and "the node was lost, and is back" in said
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+def test_the_node_has_every_core_however_many_threads_a_run_may_use(slurm):
+    """A row that asks for two would wait for ever on a node of one."""
+    cores = subprocess.check_output(["sinfo", "-h", "-o", "%c"], text=True)
+    assert int(cores) == os.cpu_count()
 
 
 def test_without_slurm_it_is_said_what_to_install(tmp_path):

@@ -4,10 +4,11 @@
     python tools/interrupted.py table-3.1 --cluster profiles/slurm --slurm FOLDER
 
 `python -m posebook results NAMES --profile smoke` is run undisturbed on two workers. In another
-folder it is killed so many times at random moments, by SIGKILL and SIGTERM in turn, with all that
-it started, and started again. With --slurm, the folder of tools/one_node_slurm.sh, it runs there;
-what is killed is then one job, and the node itself. The results must be the same files, but for
-what a clock says.
+folder, which shares nothing with the first, it is killed so many times at random moments, by
+SIGKILL and SIGTERM in turn, with all that it started, and started again. With --slurm, the folder
+of tools/one_node_slurm.sh, it runs there; what is killed is then one job, when a third of the
+results is there, and with two thirds the node itself. The results must be the same files, but for
+what a clock says, and Git: one may commit to the clone meanwhile.
 """
 
 import argparse
@@ -33,7 +34,7 @@ def begin(wanted: argparse.Namespace, home: Path, *more: str) -> subprocess.Pope
     home.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "posebook", "results", *wanted.names, "--profile", "smoke"]
     command += ["--seeds", "1", "--jobs", "2", *more]
-    places = {"POSEBOOK_RUNS": str(home / "runs"), "POSEBOOK_RESULTS": str(home / "results")}
+    places = {f"POSEBOOK_{name.upper()}": str(home / name) for name in ("runs", "results", "cache")}
     with open(home / "log", "a") as log:
         return subprocess.Popen(
             command, cwd=CLONE, env={**os.environ, **places}, stdout=log, stderr=log,
@@ -49,8 +50,8 @@ def end(walk: subprocess.Popen, home: Path) -> None:
 def results(home: Path) -> dict[str, dict]:
     """What is filed in a home, by its path."""
     folder = home / "results"
-    files = sorted(folder.rglob("*.json"))
-    return {str(p.relative_to(folder)): without_clocks(read_result(p)) for p in files}
+    files = {str(p.relative_to(folder)): read_result(p) for p in sorted(folder.rglob("*.json"))}
+    return {name: without_clocks(record) | {"commit": ""} for name, record in files.items()}
 
 
 def kill_and_restart(wanted, home: Path, seconds: float, chance: random.Random) -> None:
@@ -71,27 +72,31 @@ def kill_and_restart(wanted, home: Path, seconds: float, chance: random.Random) 
     end(begin(wanted, home), home)
 
 
-def disturb_slurm(wanted, home: Path, chance: random.Random) -> None:
-    """Kill one job, and lose the node while others run."""
+def disturb_slurm(wanted, home: Path, whole: int, chance: random.Random) -> None:
+    """Kill one job, and lose the node while others run, on the way to so many results."""
     walk = begin(wanted, home, "--cluster", str(wanted.cluster))
-    _wait_for_jobs(walk)
-    job = subprocess.check_output(["squeue", "-h", "-t", "R", "-o", "%i"], text=True).split()[0]
-    time.sleep(chance.uniform(5, 20))
+    job = _running(walk, home, whole // 3, chance)[0]
     subprocess.run(["scancel", "--full", "--signal=KILL", job], check=True)
-    print(f"job {job} killed", flush=True)
-    time.sleep(chance.uniform(5, 20))
-    _wait_for_jobs(walk)
-    time.sleep(chance.uniform(5, 20))
-    for action in ("lose", "node"):
-        subprocess.run([NODE, action, wanted.slurm], check=True)
-    print(f"the node was lost, and is back: {len(results(home))} results were there", flush=True)
+    print(f"job {job} killed: {len(results(home))} results were there", flush=True)
+    time.sleep(5)  # it is no longer said to run
+    jobs = _running(walk, home, 2 * whole // 3, chance)
+    subprocess.run([NODE, "lose", wanted.slurm], check=True)
+    done = f"{len(results(home))} results were there"
+    subprocess.run([NODE, "node", wanted.slurm], check=True)
+    print(f"the node was lost, and is back: {len(jobs)} jobs ran, {done}", flush=True)
     end(walk, home)
 
 
-def _wait_for_jobs(walk: subprocess.Popen) -> None:
-    """Until one runs, or all is over."""
-    while walk.poll() is None and not subprocess.check_output(["squeue", "-h", "-t", "R"]):
-        time.sleep(1)
+def _running(walk: subprocess.Popen, home: Path, so_far: int, chance: random.Random) -> list[str]:
+    """The jobs that run, the latest first, some seconds after so many results are there."""
+    command = ["squeue", "-h", "-t", "R", "-S", "-S", "-o", "%i"]
+    for seconds in (chance.uniform(5, 20), 0):
+        while len(results(home)) < so_far or not (jobs := subprocess.check_output(command)):
+            if walk.poll() is not None:
+                raise RuntimeError(f"the walk is over, undisturbed; see {home / 'log'}")
+            time.sleep(1)
+        time.sleep(seconds)
+    return jobs.decode().split()
 
 
 def main() -> int:
@@ -109,11 +114,12 @@ def main() -> int:
     end(begin(wanted, undisturbed), undisturbed)
     seconds = time.monotonic() - began
     print(f"undisturbed: {seconds:.0f} s", flush=True)
+    expected = results(undisturbed)
     if wanted.slurm:
-        disturb_slurm(wanted, disturbed, chance)
+        disturb_slurm(wanted, disturbed, len(expected), chance)
     else:
         kill_and_restart(wanted, disturbed, seconds, chance)
-    expected, found = results(undisturbed), results(disturbed)
+    found = results(disturbed)
     names = expected.keys() | found.keys()
     wrong = [name for name in names if expected.get(name) != found.get(name)]
     print(f"{len(names)} results, {len(wrong)} others: {', '.join(sorted(wrong)) or 'none'}")

@@ -27,6 +27,8 @@ for program in munged slurmctld slurmd sinfo; do
 done
 
 settings() {
+  local cores
+  cores=$(getconf _NPROCESSORS_ONLN)  # nproc would say OMP_NUM_THREADS
   mkdir -p "$folder"/{state,spool}
   chmod 755 "$folder"
   head -c 128 /dev/urandom > "$folder/munge.key"
@@ -54,7 +56,7 @@ SelectTypeParameters=CR_CPU_Memory
 ReturnToService=2
 SlurmdTimeout=10
 MpiDefault=none
-NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=${CPUS:-$(nproc)} RealMemory=${MEMORY:-4000}
+NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=${CPUS:-$cores} RealMemory=${MEMORY:-4000}
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 END
 }
