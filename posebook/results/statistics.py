@@ -128,7 +128,7 @@ def smallest_difference(metric: str, printed_gap: float | None) -> float:
 def verdict(gap: Gap, expected_sign: int, margin: float = 0.0) -> str:
     """What a gap says about a claim, by the rule of the page on verdicts.
 
-    "confirmed" or "contradicted" where the interval leaves zero out, "no difference" where it
+    "confirmed" or "contradicted" where the interval excludes zero, "no difference" where it
     holds zero and lies within +- `margin`, else "undecided"; "not run" without runs. Fewer than
     three seeds decide nothing.
 

@@ -20,7 +20,7 @@ def test_all_tables_of_the_thesis_have_their_place():
 
 
 def test_figures_of_the_thesis_are_figures_of_the_thesis():
-    """All but 3.7, of which the page on hard examples says why it is not there."""
+    """All but 3.7; the page on unseen actions says why it is not there."""
     bare = {re.sub("[a-z]+$", "", spelled(number)) for number in THESIS["figure"].values()}
     assert bare == set(FIGURES) - {"3.7"}
 
