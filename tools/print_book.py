@@ -59,6 +59,9 @@ def article(html: Path, page: str, pages: set[str]) -> str:
         tag["id"] = anchor(page, tag["id"])
     for tag in body("script"):
         tag.decompose()
+    for fold in body("details"):
+        if "above-input" not in fold.get("class", ()) or fold.select_one(".cell_output"):
+            fold["open"] = ""  # on paper nobody can open it; code alone stays away
     for image in body("img", src=True):
         image["src"] = posixpath.normpath(posixpath.join(folder, image["src"]))
     for link in body("a", href=True):
