@@ -140,7 +140,7 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
         (["run", ROW, "--dataset", "human36m", "--motion", "a.npz"], "exclude each other"),
         (["run", ROW, "--dataset", "own-motion"], "own-motion is motion of your own: make a file"),
         (["motion", "a.fbx", "--out", "a.npz"], "a.fbx: motion is read from .bvh, .amc, .c3d"),
-        (["rig", "nowhere", "--steps", "0"], "steps and fps must be positive, and trust some of"),
+        (["rig", "nowhere", "--steps", "0"], "steps, people and fps must be positive, and trust"),
         (["lift", "nowhere.mp4"], "nowhere.mp4: there is no such video"),
         (["export", "trans-reproj", "net.pt"], "net.pt: call the file NAME.onnx"),
     ],
