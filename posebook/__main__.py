@@ -30,6 +30,7 @@ CARD_OPTIONS = {
     "deterministic": "the same bits every time, at a price",
 }
 PROFILE_HELP = "how large: smoke (seconds), laptop (published), gpu, paper"
+PEOPLE_HELP = "for the detector: how many to look for in a picture (default: 1)"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -143,8 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--unit", default="", help="of the calibration: m, cm or mm")
     command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
     command.add_argument("--person", type=int, default=1, help="1: whoever is seen most (default)")
-    text = "for the detector: how many to look for in a picture (default: 1)"
-    command.add_argument("--people", type=int, default=1, help=text)
+    command.add_argument("--people", type=int, default=1, help=PEOPLE_HELP)
     command.add_argument("--cut", action="store_true", help="cut all cameras to the shortest")
     command.add_argument("--trust", action="append", default=[], help="a doubt that is none")
     text = "to begin with: consensus-augmented-flip-points (default), trans-reproj, a safetensors "
@@ -169,8 +169,7 @@ def _add_lift(add) -> None:
     command.add_argument("--detections", type=Path, help=text)
     text = "for the detector: a CSV file, frame, person, x1, y1, x2, y2; default: the whole picture"
     command.add_argument("--boxes", type=Path, help=text)
-    text = "for the detector: how many to look for in a picture (default: 1)"
-    command.add_argument("--people", type=int, default=1, help=text)
+    command.add_argument("--people", type=int, default=1, help=PEOPLE_HELP)
     text = "this one alone; 1 is whoever is seen most (default: 0, everybody)"
     command.add_argument("--person", type=int, default=0, help=text)
     command.add_argument("--out", type=Path, help="default: VIDEO_posebook beside the video")

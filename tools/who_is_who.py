@@ -5,7 +5,8 @@
 
 For every person, frame and camera, the person is triangulated from the other cameras and projected
 into this one. A view is right if the detection that was given to the person lies nearer to this
-projection than to that of anybody else. Joints are those of the detector, or of an earlier call,
+projection than to that of anybody else. It is judged where all of them can be projected; a frame
+that nothing judges is not counted. Joints are those of the detector, or of an earlier call,
 which are kept in FOLDER/posebook/detections.
 """
 
@@ -45,8 +46,8 @@ def from_the_others(take: ViewSequence, view: int) -> np.ndarray:
     return take.cameras[view].project(world.reshape(-1, 3)).reshape(*world.shape[:2], 2)
 
 
-def wrong(takes: list[ViewSequence], view: int) -> np.ndarray:
-    """(N, T): whether a view shows somebody else than person n in a frame."""
+def judged(takes: list[ViewSequence], view: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, T) each: whether a view of person n is judged, and shows somebody else, in a frame."""
     places = [from_the_others(take, view) for take in takes]
     off = np.stack([
         [np.where(take.confidence[:, view] > SURE,
@@ -57,7 +58,7 @@ def wrong(takes: list[ViewSequence], view: int) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a view that shows none of them
         median = np.nanmedian(off, axis=-1)  # of person n's joints from body m: (N, N, T)
-        return median[own, own] > np.nanmin(median, axis=1)
+    return np.isfinite(median).all(1), median[own, own] > median.min(1)
 
 
 def main() -> None:
@@ -70,11 +71,14 @@ def main() -> None:
     views = seen(given.folder, cameras, given.people)
     people = find_people(cameras, views)[: given.people]
     takes = [take_of(person, cameras, views, 60.0, str(given.folder)) for person in people]
-    amiss = np.any([wrong(takes, v) for v in range(len(views))], axis=0)
-    for number, (person, bad) in enumerate(zip(people, amiss), 1):
+    sure, amiss = np.stack([judged(takes, v) for v in range(len(views))], axis=2)  # (N, V, T)
+    for number, person in enumerate(people, 1):
+        count, bad = sure[number - 1].sum(0), amiss[number - 1].any(0)
         print(f"person {number}: placed in {person.frames} of {len(bad)} frames, in "
-              f"{(person.places >= 0).sum(1).mean():.1f} of {len(views)} views; the right person "
-              f"in all of these in {100 * (1 - bad.mean()):.0f} % of the frames")  # fmt: skip
+              f"{(person.places >= 0).sum(1).mean():.1f} of {len(views)} views, of which "
+              f"{count.mean():.1f} are judged; the right person in all of these in "
+              f"{100 * (1 - bad[count > 0].mean()):.0f} % of "
+              f"{(count > 0).sum()} frames")  # fmt: skip
 
 
 if __name__ == "__main__":
