@@ -19,6 +19,9 @@ export OMP_NUM_THREADS := 1
 # pages are dear (virtual machines) asking for them anew costs a seventh of the time.
 export MALLOC_MMAP_THRESHOLD_ ?= 33554432
 export MALLOC_TRIM_THRESHOLD_ ?= 1073741824
+# Some shells forbid Python to keep what it compiles: then each of a hundred processes compiles all
+# that it imports, three seconds a time.
+export PYTHONDONTWRITEBYTECODE :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 INSTALLED := .venv/.installed

@@ -422,7 +422,8 @@ def test_make_test_fails_on_a_page_that_fails(small, clone):
     inline = "import matplotlib\nassert 'inline' in matplotlib.get_backend()"
     write(clone / "notebooks" / "one.ipynb", "one", inline)
     write(clone / "notebooks" / "two.ipynb", "two", "1 / 0")
-    ended = small("test", MPLBACKEND="Agg")
+    # In one process a stage: starting others would take most of the time.
+    ended = small("test", "JOBS=0", MPLBACKEND="Agg")
     assert ended.returncode != 0
     assert "ZeroDivisionError" in ended.stdout, ended.stdout + ended.stderr
     assert "FAILED notebooks/two.ipynb" in ended.stdout and "1 failed, 2 passed" in ended.stdout
