@@ -1,6 +1,6 @@
 """Interrupt the graph of runs, start it again, and see that the same results come out.
 
-    python tools/interrupted.py table-3.1 --kills 3
+    python tools/interrupted.py --kills 3
     python tools/interrupted.py table-3.1 --cluster profiles/slurm --slurm FOLDER
 
 `python -m posebook results NAMES --profile smoke` is run undisturbed on two workers. In another
@@ -101,7 +101,7 @@ def _running(walk: subprocess.Popen, home: Path, so_far: int, chance: random.Ran
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="+", help="tables, figures or rows")
+    parser.add_argument("names", nargs="*", help="tables, figures or rows (default: all)")
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--cluster", type=Path, help="a Snakemake profile for Slurm")
