@@ -166,8 +166,8 @@ def _fundamental(pixels1, pixels2, threshold) -> tuple[np.ndarray, np.ndarray]:
     agree = agree[:, 0].astype(bool)
     if agree.mean() < _AGREE_SHARE:
         raise ValueError(
-            f"estimate_relative_pose: only {agree.mean():.0%} of the points agree on any pair of "
-            "cameras; check that both sets list the same joints, or raise the threshold"
+            f"estimate_relative_pose: only {100 * agree.mean():.0f} % of the points agree on any "
+            "pair of cameras; check that both sets list the same joints, or raise the threshold"
         )
     F, _ = cv2.findFundamentalMat(pixels1[agree], pixels2[agree], cv2.FM_8POINT)
     if F is None:

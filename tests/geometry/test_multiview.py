@@ -244,7 +244,7 @@ def test_points_without_a_baseline_are_refused(rng, make, noise):
 
 def test_unrelated_points_are_refused(rng):
     rays = rng.normal(size=(500, 2, 2))
-    with pytest.raises(ValueError, match="only 2% of the points agree"):
+    with pytest.raises(ValueError, match="only 2 % of the points agree"):
         estimate_relative_pose(rays[:, 0], rays[:, 1], 3.0)
 
 
