@@ -109,7 +109,8 @@ def settings(*parts: Any) -> str:
 
 def _told(part: Any, of: str = "") -> Iterator[tuple[str, str]]:
     for field in fields(part):
-        found, name = getattr(part, field.name), f"{of}{field.name.replace('_', ' ')}"
+        found = getattr(part, field.name)
+        name = "λ" if field.name == "lam" else f"{of}{field.name.replace('_', ' ')}"
         if is_dataclass(found):
             yield from _told(found, f"{name}: ")
         elif found or field.default:  # what has no default counts as on

@@ -74,6 +74,7 @@ def test_settings_are_told_in_words_without_what_is_off_anyway():
     @dataclass
     class Variant:
         loss_of: str
+        lam: float
         rate: float
         levels: int = 6
         adversarial: bool = False
@@ -87,9 +88,9 @@ def test_settings_are_told_in_words_without_what_is_off_anyway():
         size: Size
         levels: int = 3
 
-    text = tables.settings(Variant("l1", 0.0, trained=False, norm=None), Profile(Size()))
+    text = tables.settings(Variant("l1", 2.0, 0.0, trained=False, norm=None), Profile(Size()))
     assert text.splitlines()[2:] == [
-        "| loss of | l1 |", "| rate | 0 |", "| levels | 6 |", "| trained | no |",
+        "| loss of | l1 |", "| λ | 2 |", "| rate | 0 |", "| levels | 6 |", "| trained | no |",
         "| norm | none |", "| drops | 0.3333, none |", "| size: takes | 32 |",
     ]  # fmt: skip
 
