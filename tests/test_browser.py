@@ -153,6 +153,38 @@ def test_a_slider_says_what_would_be(opened):
     assert not figure.locator("button").count()
 
 
+def test_the_board_is_sifted_by_keyboard(html, chromium):
+    page = chromium.new_page()
+    page.goto((html / "notebooks" / "claims.html").resolve().as_uri())  # as from a disk
+    claims, shown = page.locator(".claims-board li"), page.locator(".claims-board li:visible")
+    buttons = page.locator(".claims-board .sieve button")
+    all_claims, words = claims.count(), buttons.all_inner_texts()
+    assert shown.count() == all_claims and words[:2] == ["all chapters", "chapter 2"]
+    buttons.nth(0).focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    of_chapter = page.locator('.claims-board [data-chapter="2"] li').count()
+    assert shown.count() == of_chapter < all_claims
+    assert buttons.nth(1).get_attribute("aria-pressed") == "true"
+    buttons.nth(words.index("confirmed")).focus()
+    page.keyboard.press("Space")
+    confirmed = page.locator('.claims-board [data-chapter="2"] li.confirmed').count()
+    assert shown.count() == confirmed < of_chapter
+    told = page.locator(".claims-board [role=status]").inner_text()
+    assert told == f"{confirmed} of {all_claims} claims are shown."
+    for name in ("all verdicts", "all chapters"):
+        buttons.nth(words.index(name)).click()
+    assert shown.count() == all_claims
+    page.close()
+
+
+def test_without_a_script_all_claims_are_shown(opened):
+    page = opened("notebooks/claims", java_script_enabled=False)
+    claims = page.locator(".claims-board li")
+    assert page.locator(".claims-board li:visible").count() == claims.count() > 0
+    assert not page.locator(".claims-board button").count()
+
+
 def test_without_a_script_there_is_a_strip(opened):
     page = opened(MIRROR, java_script_enabled=False)
     assert page.locator("figure.skeletons .strip svg").first.is_visible()

@@ -35,7 +35,7 @@ GROUPS = {
     ),
     "footage": ("The code for your own footage", ("footage",)),
     "runs": ("Experiments and results", ("experiments", "results", "trained", "bench")),
-    "book": ("What the pages are made with", ("book",)),
+    "book": ("Tools of the pages", ("book",)),
 }  # fmt: skip
 LEFT_OUT = ("fixtures", "__main__")
 

@@ -1,4 +1,4 @@
-"""Write the diagrams of the thesis' figures, drawn anew, to book/diagrams.
+"""Write the diagrams of the thesis' figures, drawn anew, and one of our own, to book/diagrams.
 
     python tools/diagrams.py
 
@@ -35,6 +35,43 @@ def runner(frame: int = 8, degrees: float = ALONG, depth: float = 1.0) -> np.nda
 def _turned(x, y, degrees):
     turn = np.deg2rad(degrees)
     return np.cos(turn) * x + np.sin(turn) * y, -np.sin(turn) * x + np.cos(turn) * y
+
+
+def figure_1_1() -> Drawing:
+    """What is asked: joints in a picture, in a video, and in space."""
+    d = Drawing(
+        WIDE, 300, "Three questions",
+        "On the left a picture of a runner in whom a network marks the joints. In the middle "
+        "three frames of a video; in the middle one a thing hides a part of the body that its "
+        "neighbours show. On the right three bodies of different depth that all fit one picture, "
+        "and a second camera's picture, which only one of them fits.",
+    )  # fmt: skip
+    d.label(8, 16, "(a) a picture", 15, "start")
+    d.frame(76, 112, 120, runner())
+    d.label(76, 206, "2D: a pixel\nfor each joint", 14)
+    d.label(76, 250, "chapter 2", 13, link="video.heatmaps.decode", faint=True)
+    d.parts.append('<path d="M166 8V292M440 8V292" stroke="currentColor" stroke-opacity="0.35"/>')
+    d.label(184, 16, "(b) a video", 15, "start")
+    for x, frame in ((222, 4), (303, 8), (384, 12)):
+        d.frame(x, 104, 72, runner(frame), erased=frame == 8)
+    d.arrow((222, 146), (222, 168), (292, 168), (292, 148))
+    d.arrow((384, 146), (384, 168), (314, 168), (314, 148))
+    d.label(303, 206, "what is hidden now\nwas seen a moment ago", 14)
+    d.label(303, 250, "chapter 2", 13, link="video.tce.TCE", faint=True)
+    d.label(458, 16, "(c) several views", 15, "start")
+    d.frame(492, 104, 68, runner())
+    d.arrow((530, 104), (552, 104))
+    for x, depth in ((562, 0.15), (588, 1.0), (632, 1.6)):
+        d.body(x, 104, 62, runner(degrees=BESIDE, depth=depth), 1.0 if depth == 1 else 0.45)
+    d.frame(702, 104, 68, runner(degrees=BESIDE))
+    d.label(492, 56, "camera 1", 12, faint=True)
+    d.label(702, 56, "camera 2", 12, faint=True)
+    d.arrow((702, 142), (702, 168), (588, 168), (588, 142))
+    d.label(592, 206, "3D: all three fit camera 1,\nonly one fits camera 2 as well", 14)
+    d.label(
+        592, 250, "chapters 3 and 4", 13, link="lifting.losses.transform_reprojection", faint=True
+    )
+    return d
 
 
 def figure_2_1() -> Drawing:
@@ -533,6 +570,7 @@ def _blocks(d: Drawing, x, y, tall) -> None:
 
 
 DRAWINGS = {
+    "1-1": figure_1_1,
     "2-1": figure_2_1, "2-2": figure_2_2, "2-3": figure_2_3, "2-4": figure_2_4,
     "3-1": figure_3_1, "3-2": figure_3_2, "3-3": figure_3_3, "3-4": figure_3_4,
     "4-1": figure_4_1, "4-2": figure_4_2,

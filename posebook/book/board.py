@@ -1,7 +1,7 @@
 """All claims of the thesis on one screen, each with its verdict, its gap and its interval.
 
 A plot has its own scale. To the right of its middle line the thesis is right; the grey band is the
-margin within which a difference counts as none.
+margin within which a difference counts as none. book/_static/board.js sifts it.
 """
 
 import html
@@ -37,7 +37,9 @@ def board(findings: Sequence[tuple[Claim, Finding]]) -> HTML:
     for chapter in dict.fromkeys(claim.chapter for claim, _ in findings):
         mine = [(claim, found) for claim, found in findings if claim.chapter == chapter]
         lines = "".join(_line(claim, found) for claim, found in mine)
-        parts.append(f"<p>Chapter {chapter}</p><ul>{lines}</ul>")
+        parts.append(
+            f'<div data-chapter="{chapter}"><p>Chapter {chapter}</p><ul>{lines}</ul></div>'
+        )
     key = " ".join(
         f'<span class="{_kind(word)}"><b>{symbol}</b> {word}</span>'
         for word, symbol in SYMBOLS.items()

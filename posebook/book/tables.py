@@ -7,7 +7,9 @@ Everything is returned as MyST text, for `IPython.display.Markdown`. A row is na
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -16,10 +18,18 @@ from posebook.experiments import catalogue
 from posebook.experiments.catalogue import command
 from posebook.results.checks import MOVED
 from posebook.results.records import PUBLISHED, read_results, read_rows
-from posebook.results.statistics import METRICS, SEEDS_FOR_A_VERDICT, Gap, summary
+from posebook.results.statistics import (
+    METRICS,
+    NO_DIFFERENCE,
+    SEEDS_FOR_A_VERDICT,
+    Gap,
+    summary,
+)
 
 NOT_RUN = "not run"
 _NBSP = "\u00a0"  # an interval is not broken over two lines
+_ONE_SEED = f" (1{_NBSP}seed)"
+_VERDICTS = ("confirmed", "contradicted", NO_DIFFERENCE, "undecided", NOT_RUN)
 
 
 def numbered(
@@ -27,20 +37,94 @@ def numbered(
 ) -> str:
     """A table with a number and the label `name`.
 
+    "(1 seed)" is said once: in the title, or at the head of a row; not beside a count of seeds.
+
     Args:
         align: "l" or "r" for each column; default: the first column left, the others right.
 
     Raises:
         ValueError: if a row or `align` does not fit the header.
     """
-    align = align or "l" + "r" * (len(header) - 1)
-    rule = [{"l": "---", "r": "---:"}[side] for side in align]
-    lines = [header, rule, *rows]
-    if any(len(line) != len(header) for line in lines):
-        raise ValueError(f"table {name!r}: every row must have {len(header)} cells, as its header")
-    body = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    title, rows = _seed_said_once(title, header, [[*map(str, row)] for row in rows])
+    try:
+        body = plain(header, rows, align)
+    except ValueError as wrong:
+        raise ValueError(f"table {name!r}: {wrong}") from None
     # A fence of backticks must not have any in its title.
     return f"~~~{{table}} {title}\n:name: {name}\n\n{body}\n~~~"
+
+
+def plain(header: Sequence[str], rows: Iterable[Sequence], align: str = "") -> str:
+    """A table without a number; `align` as in `numbered`.
+
+    Where the header leaves a column without a word, a screen reader gets one.
+
+    Raises:
+        ValueError: if a row or `align` does not fit the header.
+    """
+    align, rows = align or "l" + "r" * (len(header) - 1), [*rows]
+    rule = [{"l": "---", "r": "---:"}[side] for side in align]
+    if any(len(line) != len(header) for line in (rule, *rows)):
+        raise ValueError(f"every row must have {len(header)} cells, as its header")
+    named = [word or _unseen(column, rows) for column, word in enumerate(header)]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in (named, rule, *rows))
+
+
+def _unseen(column: int, rows: Sequence[Sequence]) -> str:
+    """What a screen reader says over a column whose header is empty."""
+    judged = any(word in str(row[column]) for row in rows for word in _VERDICTS)
+    word = "verdict" if judged else "detail" if column else "row"
+    return f'<span class="visually-hidden">{word}</span>'
+
+
+def _seed_said_once(
+    title: str, header: Sequence[str], rows: list[list[str]]
+) -> tuple[str, list[list[str]]]:
+    once = [any(_ONE_SEED in cell for cell in row) for row in rows]
+    spread = [any("±" in cell for cell in row) for row in rows]
+    said = [[cell.replace(_ONE_SEED, "") for cell in row] for row in rows]
+    if "seeds" in header:
+        return title, said
+    if len(rows) > 1 and all(once) and not any(spread):
+        return f"{title}{_ONE_SEED}", said
+    for k, row in enumerate(rows):
+        if sum(_ONE_SEED in cell for cell in row) < 2 or spread[k]:
+            said[k] = row
+        else:
+            said[k][0] += _ONE_SEED
+    return title, said
+
+
+def settings(*parts: Any) -> str:
+    """What a run is made of, as a table: dataclasses in words, without what is off anyway.
+
+    A setting that several parts have is told as the first one has it.
+    """
+    told: dict[str, str] = {}
+    for part in parts:
+        for name, said in _told(part):
+            told.setdefault(name, said)
+    return plain(("setting", "this run"), told.items(), align="ll")
+
+
+def _told(part: Any, of: str = "") -> Iterator[tuple[str, str]]:
+    for field in fields(part):
+        found = getattr(part, field.name)
+        name = "λ" if field.name == "lam" else f"{of}{field.name.replace('_', ' ')}"
+        if is_dataclass(found):
+            yield from _told(found, f"{name}: ")
+        elif found or field.default:  # what has no default counts as on
+            yield name, _in_words(found)
+
+
+def _in_words(found: Any) -> str:
+    if isinstance(found, bool):
+        return "yes" if found else "no"
+    if isinstance(found, tuple):
+        return ", ".join(map(_in_words, found)) or "none"
+    if found is None or found == "":
+        return "none"
+    return f"{found:.4g}" if isinstance(found, float) else str(found)
 
 
 def published(
@@ -74,8 +158,9 @@ def mean(runs: pd.DataFrame, row: str, metric: str) -> float:
 
 
 def signed(number: float, digits: int = 1) -> str:
-    """A number with its sign, "−47.6" or "+0.8"."""
-    return f"{number:+,.{digits}f}".replace("-", "−")
+    """A number with its sign, "−47.6" or "+0.8"; zero has none."""
+    text = f"{number:+,.{digits}f}".replace("-", "−")
+    return text if text.strip("+−0.") else text[1:]
 
 
 def interval(gap: Gap, digits: int = 1, sign: bool = True) -> str:

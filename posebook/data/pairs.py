@@ -22,18 +22,24 @@ from posebook.training.draws import send
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """I instants of V views.
+    """I instants of V views, with J joints in each; G rigs of cameras.
 
     Attributes:
         X: (I, V, J, 2) rays.
         w: (I, V, J) confidences.
         Y: (I, V, J, 3) true camera-frame joints in metres, or None.
-        R, t: (G, V, V, 3, 3), (G, V, V, 3): `R[g, a, b]`, `t[g, a, b]` carry view a into view b for
-            rig g (eq. 3.4).
+        R: (G, V, V, 3, 3) rotations: `R[g, a, b]` and `t[g, a, b]` carry view a of rig g into its
+            view b (eq. 3.4).
+        t: (G, V, V, 3) the shifts that go with them.
         up: (G, V, 3) the vertical of the calibration (world z) in each view's frame.
         rig: (I,) whose rig.
-        first, last: (I,) rows where the instant's sequence begins and ends.
-        action, subject: (I,) indices into the name tuples.
+        first: (I,) row where the instant's sequence begins.
+        last: (I,) row where it ends.
+        action: (I,) index into `actions`.
+        actions: names of the actions.
+        subject: (I,) index into `subjects`.
+        subjects: names of the people.
+        focal: mean focal length of all cameras, pixels.
         rigs: the V cameras of each of the G rigs.
         done: what was done to the takes, by the names of `posebook.data.done.PLAIN`.
     """
@@ -86,11 +92,16 @@ class Views:
 
 @dataclass(frozen=True, eq=False)
 class PairBatch:
-    """B ordered pairs of views of one instant: X1, X2 (B, J, 2), w1, w2 (B, J), and cameras.
+    """B ordered pairs of views of one instant, 1 and 2, with the cameras from one to the other.
 
     Attributes:
-        Y1, Y2: true camera-frame poses (B, J, 3) or None.
-        instant, v1, v2: (B,) where they lie.
+        X1: (B, J, 2) rays of the first views; `X2` of the second ones.
+        w1: (B, J) confidences of the first views; `w2` of the second ones.
+        R12: (B, 3, 3) rotations that carry view 1 into view 2; `R21` back.
+        t12: (B, 3) the shifts that go with `R12`; `t21` those of `R21`.
+        Y1: (B, J, 3) true camera-frame poses of the first views, or None; `Y2` of the second ones.
+        instant: (B,) rows of `Views`.
+        v1: (B,) the first views' numbers; `v2` the second ones'.
     """
 
     X1: Tensor
@@ -119,10 +130,9 @@ def collect(
         trust: what `posebook.data.plausible.check` is not to doubt.
 
     Raises:
-        ValueError: that names the sequence if there are none, if the numbers or kinds of views
-            differ, if its joints are not those of Human3.6M, if two cameras of one rig stand in
-            the same place (no depth can come from those), or if the views cannot be those of their
-            cameras.
+        ValueError: there are no sequences; or, naming the sequence, the numbers or kinds of views
+            differ, its joints are not those of Human3.6M, two cameras of one rig stand in the same
+            place (no depth can come from those), or the views cannot be those of their cameras.
     """
     if not sequences:
         raise ValueError("no sequences to collect: the split is empty")
@@ -201,8 +211,11 @@ def _rays(sequence: ViewSequence) -> list[np.ndarray]:
 
 
 def along_time(points: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Points (T, J, D) of which `known` (T, J) are, the others interpolated between these, the ends
-    held. A joint that is never known is left as it is."""
+    """Points (T, J, D) whose unknown ones are interpolated along time; before and after, held.
+
+    Args:
+        known: (T, J) which points are known. A joint that is never known is left as it is.
+    """
     points, time = points.copy(), np.arange(len(points))
     for j in np.flatnonzero(known.any(0) & ~known.all(0)):
         there = known[:, j]
@@ -212,7 +225,7 @@ def along_time(points: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def fill_missing(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """Rays (T, J, 2) of one view with missing joints (confidence 0) filled in.
+    """Rays (T, J, 2) of one view with missing joints filled in, those of `confidence` 0.
 
     A network cannot read a gap: a joint is interpolated between the frames that show it, and one
     that no frame shows takes the place of its nearest found ancestor. Its confidence stays 0, so

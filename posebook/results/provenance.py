@@ -93,7 +93,8 @@ def device_name(device: torch.device | str) -> str:
         return torch.cuda.get_device_name(device)
     if device.type == "cpu":
         unit = torch.backends.cpu.get_cpu_capability()
-        return f"cpu ({unit}), {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        return f"cpu ({unit}), {threads} thread{'s' * (threads > 1)}"
     return device.type
 
 

@@ -164,6 +164,7 @@ def read_rows(
 def _row(path: Path, checks: Mapping) -> dict:
     record = read_result(path)
     head = {name: record[name] for name in COLUMNS if name != "state"}
+    head["device"] = re.sub(r"\b1 threads$", "1 thread", head["device"])  # as they once said
     return {**head, "state": state_of(path, checks), **record["metrics"]}
 
 

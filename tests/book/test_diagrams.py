@@ -26,7 +26,7 @@ def test_the_files_are_what_is_drawn(tool):
 
 
 def test_every_diagram_of_the_thesis_is_drawn():
-    drawn = {f"fig-{file.stem}" for file in FILES}
+    drawn = {f"fig-{file.stem}" for file in FILES} - {"fig-1-1"}  # that is ours
     assert {name.removesuffix("ab") for name in THESIS["figure"]} >= drawn
     assert len(drawn) == 10
 

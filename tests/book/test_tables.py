@@ -1,6 +1,7 @@
 """Tables say what was measured, over how many seeds, and what is not there."""
 
 import math
+from dataclasses import dataclass
 
 import pandas as pd
 import pytest
@@ -41,6 +42,59 @@ def test_a_numbered_table_is_a_directive_with_a_label():
         tables.numbered("Errors", "tab-errors", ["row", "mm"], [["a"]])
 
 
+def test_a_column_without_a_word_has_one_for_a_screen_reader():
+    rows = [["a", "1", "undecided"], ["b", "2", "not run"]]
+    header = tables.plain(["", "", ""], rows).splitlines()[0]
+    said = [f'<span class="visually-hidden">{w}</span>' for w in ("row", "detail", "verdict")]
+    assert header == f"| {' | '.join(said)} |"
+    assert tables.plain(["a", "b"], [[1, 2]]) == "| a | b |\n| --- | ---: |\n| 1 | 2 |"
+    with pytest.raises(ValueError, match="every row must have 2 cells"):
+        tables.plain(["a", "b"], [[1, 2]], align="l")
+
+
+def test_one_seed_is_said_once():
+    one = "1.0 (1\u00a0seed)"
+
+    def table(*rows, header=("row", "mm", "px")):
+        return plain(tables.numbered("Errors", "tab-errors", header, rows))
+
+    assert "{table} Errors (1 seed)\n" in table(["a", one, one], ["b", one, "–"])
+    assert "| a | 1.0 | 1.0 |" in table(["a", one, one], ["b", one, one])
+    mixed = table(["a", one, one], ["b", "2.0 ± 0.1", "1.0 ± 0.1"], ["c", one, "1.0 ± 0.1"])
+    assert "{table} Errors\n" in mixed and "| a (1 seed) | 1.0 | 1.0 |" in mixed
+    assert "| c | 1.0 (1 seed) | 1.0 ± 0.1 |" in mixed
+    assert "| a | 1.0 | 1 |" in table(["a", one, "1"], header=("row", "mm", "seeds"))
+
+
+def test_settings_are_told_in_words_without_what_is_off_anyway():
+    @dataclass
+    class Size:
+        takes: int = 32
+
+    @dataclass
+    class Variant:
+        loss_of: str
+        lam: float
+        rate: float
+        levels: int = 6
+        adversarial: bool = False
+        trained: bool = True
+        also: tuple = ()
+        norm: float | None = 1.0
+        drops: tuple = (1 / 3, None)
+
+    @dataclass
+    class Profile:
+        size: Size
+        levels: int = 3
+
+    text = tables.settings(Variant("l1", 2.0, 0.0, trained=False, norm=None), Profile(Size()))
+    assert text.splitlines()[2:] == [
+        "| loss of | l1 |", "| λ | 2 |", "| rate | 0 |", "| levels | 6 |", "| trained | no |",
+        "| norm | none |", "| drops | 0.3333, none |", "| size: takes | 32 |",
+    ]  # fmt: skip
+
+
 def test_a_value_has_its_interval_or_says_why_not():
     # t(0.975, 2) = 4.302653, std = 1: half width 4.302653 / sqrt(3) = 2.48
     runs = make_runs(a=[10.0, 11.0, 12.0], b=[1234.0])
@@ -57,6 +111,9 @@ def test_a_value_has_its_interval_or_says_why_not():
 
 
 def test_an_interval_is_signed_or_a_ratio():
+    assert [tables.signed(x) for x in (0.04, -0.04, -0.06, 1234.5)] == [
+        "0.0", "0.0", "−0.1", "+1,234.5",
+    ]  # fmt: skip
     gap = Gap(-47.6, -50.1, -45.1, 3, False)
     assert plain(tables.interval(gap)) == "−47.6 [−50.1, −45.1]"
     factor = Gap(0.5, 0.4, 0.6, 3, False)

@@ -123,6 +123,13 @@ def test_results_read_as_a_table(tmp_path):
     assert (frame["commit"] == results.commit()).all()
 
 
+def test_one_thread_of_an_older_record_is_not_several(tmp_path):
+    results.write_result(tmp_path, make_record(device="cpu, 1 threads"))
+    assert [*results.read_results("smoke", "table-3.1", folder=tmp_path)["device"]] == [
+        "cpu, 1 thread"
+    ]
+
+
 def test_rows_of_different_experiments_read_as_one_table(tmp_path):
     for experiment, variant, seed in [
         ("table-3.1", "trans-reproj", 1), ("table-3.1", "trans-reproj", 0),

@@ -48,7 +48,8 @@ def load_climb(wheel: str | Path | None = None) -> tuple[MotionClip, ...]:
         wheel: the package's wheel; None to fetch it with pip (102 MB).
 
     Raises:
-        ValueError: for another wheel. OSError: where there is none, or it cannot be fetched.
+        ValueError: for another wheel.
+        OSError: where there is none, or it cannot be fetched.
     """
     clips = []
     with open_wheel(wheel, REQUIREMENT, SHA256) as file:

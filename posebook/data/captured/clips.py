@@ -59,7 +59,8 @@ def read_clip(path: str | Path, wishes: Wishes = Wishes()) -> tuple[MotionClip, 
     """A motion file as a clip called after it, and a line about what was found in it.
 
     Raises:
-        ValueError: naming file, joint and remedy. OSError: where there is none.
+        ValueError: naming file, joint and remedy.
+        OSError: where there is none.
     """
     path = Path(path)
     if path.suffix.lower() not in READERS:
@@ -68,7 +69,11 @@ def read_clip(path: str | Path, wishes: Wishes = Wishes()) -> tuple[MotionClip, 
 
 
 def to_clip(capture: Capture, name: str, wishes: Wishes = Wishes()) -> tuple[MotionClip, str]:
-    """A capture as a clip, and a line about what was found in it. Raises as `read_clip`."""
+    """A capture as a clip, and a line about what was found in it.
+
+    Raises:
+        ValueError: as `read_clip`.
+    """
     known = find_map(capture) if wishes.map is None else ""
     joints = _without_gaps(capture, to_h36m(capture, wishes.map or MAPS[known]))
     unit = wishes.unit or _unit(capture, joints)

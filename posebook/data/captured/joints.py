@@ -67,7 +67,8 @@ def read_map(path: str | Path) -> Map:
     """A map from a JSON file, such as {"Hip": "pelvis", "LWrist": ["wrist_in", "wrist_out"], …}.
 
     Raises:
-        ValueError: naming file and joint, for what is no map. OSError: where there is none.
+        ValueError: naming file and joint, for what is no map.
+        OSError: where there is none.
     """
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
