@@ -206,7 +206,7 @@ def test_a_clip_that_cannot_be_read_leaves_the_strip(chromium, data):
 
 @pytest.mark.parametrize(("words", "wanted"), [
     ("Table 3.1", "ch03_12_table_3_1"), ("ViewSequence", "api_data.html"),
-    ("own cameras", "ch03_18_real_detections"),
+    ("own cameras", "own_cameras"), ("own footage", "own_video"),
 ])  # fmt: skip
 def test_search_finds(opened, words, wanted):
     page = opened("search")
