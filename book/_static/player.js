@@ -69,6 +69,7 @@
         const grey = film ? "rgba(255,255,255,.7)" : "rgba(128,128,128,.45)";
         for (const other of behind) if (!other.of || other.of === body.name) bones(other, x, y, scale, 6, grey);
         bones(body, x, y, scale, 3, null);
+        paint.shadowBlur = 0;
         paint.fillStyle = ink;
         paint.font = "13px sans-serif";
         paint.textAlign = "center";
@@ -89,6 +90,7 @@
       };
       paint.lineCap = "round";
       paint.lineWidth = width;
+      Object.assign(paint, { shadowColor: "white", shadowBlur: film && !color ? 4 : 0 }); // on dark cloth
       data.bones
         .filter((bone) => bone.slice(0, 2).every((j) => body.at[3 * (frame * joints + j)] > -32768))
         .map(([p, q, side]) => ({ p: place(p), q: place(q), side }))
