@@ -51,6 +51,10 @@
     canvas.after(bar);
 
     function draw() {
+      if (film) { // as high as its pictures
+        const across = canvas.clientWidth / shown.length / (film[0] + 4);
+        canvas.style.height = `${Math.min(336, Math.ceil(across * film[1]) + 28)}px`;
+      }
       const ratio = devicePixelRatio || 1, wide = canvas.clientWidth, high = canvas.clientHeight;
       const size = [Math.round(wide * ratio), Math.round(high * ratio)];
       if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
