@@ -26,6 +26,7 @@ THEIR_RULES = ("label-content-name-mismatch", "summary-name", "list", "aria-requ
                "skip-link")  # fmt: skip
 FIRST, LOSSES = "book/intro", "notebooks/ch03_07_losses"
 MIRROR = "notebooks/ch04_03_mirror_and_scale"
+CLIPS = "notebooks/ch02_02_clips"  # the first of its figures that play is a film
 MEGABYTE = 1_000_000
 PATIENCE = 180_000  # milliseconds, for machines that have other work to do
 api.expect.set_options(timeout=PATIENCE)
@@ -185,9 +186,46 @@ def test_without_a_script_all_claims_are_shown(opened):
     assert not page.locator(".claims-board button").count()
 
 
-def test_without_a_script_there_is_a_strip(opened):
-    page = opened(MIRROR, java_script_enabled=False)
+def test_a_film_plays_by_mouse_and_its_frames_by_the_slider(opened):
+    page = opened(CLIPS)
+    canvas, button, told = controls(page)
+    api.expect(button).to_have_text("Pause")
+    button.click()
+    api.expect(button).to_have_text("Play")
+    slider = page.locator("figure.skeletons").first.locator("input")
+    slider.focus()
+    page.keyboard.press("End")
+    assert told.inner_text() == "23 of 23"
+    # The pictures are drawn: many colours, and others in another frame.
+    pixels = "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.join()"
+    last = canvas.evaluate(pixels)
+    assert len(set(last.split(","))) > 100
+    page.keyboard.press("Home")
+    assert told.inner_text() == "1 of 23" and canvas.evaluate(pixels) != last
+
+
+def test_a_film_plays_by_keyboard_and_not_unasked(opened):
+    page = opened(CLIPS, reduced_motion="reduce")
+    canvas, button, told = controls(page)
+    api.expect(button).to_have_text("Play")
+    canvas.focus()
+    before = int(told.inner_text().split()[0])
+    page.keyboard.press("ArrowRight")
+    assert told.inner_text() == f"{before + 1} of 23"
+    page.keyboard.press("Space")
+    api.expect(button).to_have_text("Pause")
+
+
+@pytest.mark.parametrize("name", [MIRROR, CLIPS])
+def test_without_a_script_and_on_paper_there_is_a_strip(opened, name):
+    page = opened(name, java_script_enabled=False)
     assert page.locator("figure.skeletons .strip svg").first.is_visible()
+    page = opened(name)
+    canvas, *_ = controls(page)
+    strip = page.locator("figure.skeletons .strip").first
+    assert canvas.is_visible() and not strip.is_visible()
+    page.emulate_media(media="print")
+    assert strip.is_visible() and not canvas.is_visible()
 
 
 @pytest.mark.parametrize("data", ["{", '{"bodies": [{"at": "?"}]}'])

@@ -5,17 +5,22 @@ Left limbs are blue, right limbs orange, the middle dark: see `posebook.palette`
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython import get_ipython
+from IPython.core.pylabtools import print_figure
 from matplotlib.axes import Axes
 from matplotlib.colors import hsv_to_rgb
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MultipleLocator, NullFormatter
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from mpl_toolkits.mplot3d import Axes3D
+from PIL import Image
 
 from posebook.geometry.skeleton import H36M, JointSet
 from posebook.palette import CYCLE, METHODS, method_color, side_color
@@ -46,6 +51,25 @@ def use_style() -> None:
             "legend.frameon": False,
         }
     )
+
+
+def use_photographs() -> None:
+    """As JPEG, all figures that follow in a notebook: pictures from a camera are large as PNG.
+
+    They keep the two pixels for each that is shown.
+    """
+    shell = get_ipython()
+    if shell:
+        set_matplotlib_formats("jpeg")
+        shell.display_formatter.formatters["image/jpeg"].for_type(Figure, photograph)
+
+
+def photograph(figure: Figure, quality: int = 70) -> tuple[str, dict[str, int]]:
+    """A figure as JPEG in base64, and the width and height at which it is shown."""
+    wanted = {"dpi": 2 * figure.dpi, "pil_kwargs": {"quality": quality}}
+    content = print_figure(figure, fmt="jpeg", base64=True, **wanted)
+    wide, high = Image.open(BytesIO(b64decode(content))).size
+    return content, {"width": wide // 2, "height": high // 2}
 
 
 def plot_pose_3d(

@@ -4,12 +4,13 @@ import base64
 import json
 import re
 
+import cv2
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 
-from posebook.book.player import player
-from posebook.geometry.skeleton import H36M
+from posebook.book.player import SHEET_COLUMNS, STRIP_FRAMES, film, player
+from posebook.geometry.skeleton import H36M, JHMDB
 from posebook.lifting.examples import as_large_as
 
 POSE = np.random.default_rng(0).uniform(-1, 1, (5, len(H36M), 3))
@@ -96,3 +97,47 @@ def test_a_body_is_scaled_to_its_picture():
     scaled, factor = as_large_as(flat, truth)
     assert factor == pytest.approx(3)
     np.testing.assert_allclose(scaled[:, :2], truth[:, :2])
+
+
+# Eight frames, each of one grey, 24 pixels wide and 16 high.
+GREYS = np.arange(0, 240, 30, dtype=np.uint8)
+PICTURES = np.broadcast_to(GREYS[:, None, None, None], (8, 16, 24, 3))
+POINTS = np.random.default_rng(1).uniform(0, [23, 15], (8, len(JHMDB), 2))
+
+
+def test_a_film_holds_each_picture_once_and_the_joints_to_a_tenth_of_a_pixel():
+    gone = np.full_like(POINTS, np.nan)
+    shown = film(PICTURES, {"as it is": gone, "joints": POINTS}, "x", joint_set=JHMDB)
+    page, data = parse(shown)
+    [image] = page("image")
+    head, content = image["href"].split(",")
+    sheet = cv2.imdecode(np.frombuffer(base64.b64decode(content), np.uint8), cv2.IMREAD_COLOR)
+    assert head == "data:image/webp;base64" and sheet.shape == (32, 24 * SHEET_COLUMNS, 3)
+    cells = sheet[..., 0].reshape(2, 16, SHEET_COLUMNS, 24).mean(axis=(1, 3)).ravel()
+    np.testing.assert_allclose(cells[:8], GREYS, atol=3)
+    assert data["film"] == [24, 16, SHEET_COLUMNS] and data["steps"][-1] == "8 of 8"
+    [body] = [body for body in data["bodies"] if body["name"] == "joints"]
+    at = np.frombuffer(base64.b64decode(body["at"]), "<i2").reshape(8, len(JHMDB), 3)
+    np.testing.assert_allclose(at[..., :2] / 10 + [11.5, 7.5], POINTS, atol=0.051)
+    assert not at[..., 2].any()
+
+
+def test_without_a_script_a_film_is_a_strip_of_stills():
+    page, _ = parse(film(PICTURES, {"a": POINTS, "b": POINTS}, "two <people>", joint_set=JHMDB))
+    cells = page.find("svg")("svg")
+    assert [cell["viewbox"] for cell in cells[:STRIP_FRAMES]] == [
+        "0 0 24 16", "48 0 24 16", "120 0 24 16", "24 16 24 16",
+    ]  # fmt: skip
+    assert all(cell.find("use")["href"] == "#" + page.find("image")["id"] for cell in cells)
+    drawn = "".join(path["d"] for path in page("path"))
+    assert drawn.count("M") == 2 * STRIP_FRAMES * len(JHMDB.bones)
+    assert page.find("svg")["aria-label"] == "two <people>"
+
+
+@pytest.mark.parametrize(
+    ("joints", "behind", "message"),
+    [({"a": POINTS[:7]}, "", r"'a' must be \(8, 15, 2\)"), ({"a": POINTS}, "b", "none of a")],
+)
+def test_a_film_that_does_not_fit_is_refused(joints, behind, message):
+    with pytest.raises(ValueError, match=message):
+        film(PICTURES, joints, "x", behind=behind, joint_set=JHMDB)

@@ -143,3 +143,13 @@ def test_motion_colors_are_white_at_rest_and_differ_by_direction():
     np.testing.assert_allclose(half, (right + 1) / 2)
     beyond = plot.motion_colors(np.array([[[7.0]], [[0.0]]]), 1.0)[0, 0]
     np.testing.assert_allclose(beyond, right)
+
+
+def test_a_photograph_has_two_pixels_for_each_that_is_shown():
+    figure, _ = plt.subplots(figsize=(3, 2), dpi=100)
+    content, shown = plot.photograph(figure)
+    plt.close(figure)
+    picture = plot.Image.open(plot.BytesIO(plot.b64decode(content)))
+    wide, high = picture.size  # without the empty margin
+    assert picture.format == "JPEG" and 560 < wide < 620 and 360 < high < 420
+    assert shown == {"width": wide // 2, "height": high // 2}
