@@ -95,6 +95,7 @@ def read_result(path: str | os.PathLike) -> dict:
     held = (record["profile"], record["experiment"], f"{record['variant']}--seed{record['seed']}")
     if said != held:
         raise ValueError(f"{path}: holds {'/'.join(held)}; move it there or run again")
+    record["device"] = re.sub(r"\b1 threads$", "1 thread", record["device"])  # as they once said
     return record
 
 
@@ -164,7 +165,6 @@ def read_rows(
 def _row(path: Path, checks: Mapping) -> dict:
     record = read_result(path)
     head = {name: record[name] for name in COLUMNS if name != "state"}
-    head["device"] = re.sub(r"\b1 threads$", "1 thread", head["device"])  # as they once said
     return {**head, "state": state_of(path, checks), **record["metrics"]}
 
 
