@@ -38,9 +38,12 @@ for (const board of document.querySelectorAll(".claims-board")) {
     sieve.append(box);
   };
 
-  group("chapter", [["", "all chapters"], ...parts.map((part) => [part.dataset.chapter, `chapter ${part.dataset.chapter}`])]);
-  const kinds = [...board.querySelectorAll(".key span")].filter((kind) => claims.some((claim) => claim.className === kind.className));
-  group("verdict", [["", "all verdicts"], ...kinds.map((kind) => [kind.className, kind.lastChild.textContent.trim()])]);
+  const kinds = [...board.querySelectorAll(".key span")]
+    .filter((kind) => claims.some((claim) => claim.className === kind.className));
+  const chapters = parts.map((part) => part.dataset.chapter);
+  group("chapter", [["", "all chapters"], ...chapters.map((number) => [number, `chapter ${number}`])]);
+  group("verdict", [["", "all verdicts"],
+    ...kinds.map((kind) => [kind.className, kind.lastChild.textContent.trim()])]);
   sieve.className = "sieve";
   board.querySelector(".key").after(sieve, told);
 }
