@@ -29,7 +29,7 @@ CARD_OPTIONS = {
     "compile": "networks compiled, and recorded as CUDA graphs",
     "deterministic": "the same bits every time, at a price",
 }
-PROFILE_HELP = "how large: smoke (seconds), laptop (published), gpu, paper"
+PROFILE_HELP = "how large: smoke (seconds), laptop (published), night, gpu, paper"
 PEOPLE_HELP = "for the detector: how many to look for in a picture (default: 1)"
 
 

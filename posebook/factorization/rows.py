@@ -205,6 +205,11 @@ PROFILES: dict[str, Profile] = {
         ViewsSize(32, 27), 128, 4, 0.0, 3, 256, 1500, 2e-3, "one-cycle",
         256, 3000, 4e-3, "one-cycle", 128,
     ),
+    # Eight times the width and the steps, at the thesis' rate for that width: where the curves go.
+    "night": Profile(
+        ViewsSize(32, 27), 1024, 4, 0.0, 3, 256, 12000, 1e-3, "one-cycle",
+        256, 24000, 1e-3, "one-cycle", 1024,
+    ),
     # The thesis' sizes: 40 epochs of 900 batches of 1024 pictures, 70 of 225 batches of pairs.
     "gpu": _THESIS,
     # The same on data of any size, such as the official sets.

@@ -289,6 +289,10 @@ PROFILES: dict[str, Profile] = {
     "laptop": Profile(
         ViewsSize(32, 27), 128, 0.0, 256, 3500, 300, 4e-3, "one-cycle", 27, 128, long_steps=10000
     ),
+    # Eight times the width and the steps, at the thesis' rate for that width: where the curves go.
+    "night": Profile(
+        ViewsSize(32, 27), 1024, 0.0, 256, 28000, 2400, 1e-3, "one-cycle", 27, 1024
+    ),
     # The thesis' sizes: 300 epochs of 225 batches of 1024 instants after 20 epochs of pre-training.
     "gpu": Profile(ViewsSize(48, 64), 1024, 0.25, 1024, 67500, 4500, 1e-3, "thirds", 243, 1000),
     # The same on data of any size, such as the official sets.

@@ -22,7 +22,7 @@ from posebook.results.provenance import code_digest, commit, versions
 from posebook.storage import whole
 
 SCHEMA = 2
-PROFILES = ("smoke", "laptop", "gpu", "paper")
+PROFILES = ("smoke", "laptop", "night", "gpu", "paper")
 PUBLISHED = PROFILES[1:]  # smoke only shows that a row runs
 COLUMNS = (
     "variant", "seed", "dataset", "device", "steps", "wall_seconds", "commit", "state",
