@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,6 +85,17 @@ def test_the_help_has_every_command(capsys):
         main(["--help"])
     said = capsys.readouterr().out
     assert ended.value.code == 0 and all(f"\n    {command} " in said for command in COMMANDS)
+
+
+def test_commands_that_pages_name_are_there(root):
+    pages = [root / "README.md", root / "Makefile", *(root / "book").glob("*.md")]
+    for folder, suffix in (("notebooks", "md"), ("posebook", "py"), ("tools", "py")):
+        pages += (root / folder).rglob(f"*.{suffix}")
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    named = re.findall(r"-m posebook(\.[\w.]+)?(?: ([a-z]\w*))?", text)
+    assert len(named) > 50
+    assert {command for _, command in named if command} == {*COMMANDS}
+    assert not [module for module, _ in named if module]
 
 
 def test_the_module_can_be_run():

@@ -1,6 +1,7 @@
 """Rotations, by roma; by hand only what has gradients that its general decomposition has not.
 
-roma is imported where it is called: it brings PyTorch's compiler along, which takes a second.
+roma is imported where it is called: it brings PyTorch's compiler along, which takes a second. Every
+camera needs quaternions, so they are written out here, term by term as in roma.
 """
 
 import torch
@@ -24,9 +25,15 @@ def rotation(omega: Tensor) -> Tensor:
 
 def from_quaternion(q: Tensor) -> Tensor:
     """Unit quaternions (..., 4), w first, to rotation matrices (..., 3, 3)."""
-    import roma
-
-    return roma.unitquat_to_rotmat(roma.quat_wxyz_to_xyzw(q))
+    w, x, y, z = q.unbind(-1)
+    ww, xx, yy, zz = w * w, x * x, y * y, z * z
+    xy, zw, xz, yw, yz, xw = x * y, z * w, x * z, y * w, y * z, x * w
+    rows = [
+        xx - yy - zz + ww, 2 * (xy - zw), 2 * (xz + yw),
+        2 * (xy + zw), -xx + yy - zz + ww, 2 * (yz - xw),
+        2 * (xz - yw), 2 * (yz + xw), -xx - yy + zz + ww,
+    ]  # fmt: skip
+    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
 
 
 def nearest_rotation(M: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from posebook.video.boxes import with_boxes
 from posebook.video.crops import apply_affine, crop_matrix, cut, inverse, normalised
@@ -254,6 +253,8 @@ def multiplications(
     """
     if form not in FORMS:
         raise ValueError(f"unknown form {form!r}; known: {', '.join(FORMS)}")
+    from torch.utils.flop_counter import FlopCounterMode  # a third of a second, for this alone
+
     device = next(encoder.parameters()).device
     seen = 2 * N + 1 if form == "naive" else 1
     steps = min(N, 1) if form == "stream" else N

@@ -1,6 +1,6 @@
 """Section 2.8.5: how long a frame takes, in every form and beside two other methods.
 
-    python -m posebook.video.speed --size thesis
+    python -m posebook draw runtime --size thesis
 
 times the forms on this machine, one round of all after the other, and files a result for each.
 All read the same pictures and boxes and give joints in pixels: crops and decoding are included.
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from posebook.data.rendered import clips as embedded_video
@@ -146,6 +145,8 @@ def counts(nets: Networks, size: SpeedSize) -> dict[str, float]:
 
     The flow's own are not counted: they are no network's.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # a third of a second, for this alone
+
     base = sum(multiplications(nets.encoder, nets.single, size.crop, 0).values())
     total = {"base": base, "flow": base}
     for form in ("naive", "cached", "stream"):
