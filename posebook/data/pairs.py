@@ -296,22 +296,22 @@ def draw_views(views: Views, n: int, generator: torch.Generator) -> tuple[Tensor
 def gather(views: Views, instant: Tensor, v1: Tensor, v2: Tensor) -> PairBatch:
     """The pairs (instant, v1, v2), each (B,)."""
     V = views.views
-    row1, row2 = instant * V + v1, instant * V + v2
-    rows = lambda table, row: table.flatten(0, 1).index_select(0, row)  # noqa: E731
-    rig = views.rig.index_select(0, instant)
-    there, back = (rig * V + v1) * V + v2, (rig * V + v2) * V + v1
+    row1, row2 = torch.add(v1, instant, alpha=V), torch.add(v2, instant, alpha=V)
+    rig = views.rig.index_select(0, instant) * V**2
+    there, back = rig.add(v1, alpha=V).add_(v2), rig.add(v2, alpha=V).add_(v1)
+    X, w, Y = (None if part is None else part.flatten(0, 1) for part in (views.X, views.w, views.Y))
     R, t = views.R.flatten(0, 2), views.t.flatten(0, 2)
     return PairBatch(
-        X1=rows(views.X, row1),
-        X2=rows(views.X, row2),
-        w1=rows(views.w, row1),
-        w2=rows(views.w, row2),
+        X1=X.index_select(0, row1),
+        X2=X.index_select(0, row2),
+        w1=w.index_select(0, row1),
+        w2=w.index_select(0, row2),
         R12=R.index_select(0, there),
         t12=t.index_select(0, there),
         R21=R.index_select(0, back),
         t21=t.index_select(0, back),
-        Y1=None if views.Y is None else rows(views.Y, row1),
-        Y2=None if views.Y is None else rows(views.Y, row2),
+        Y1=None if Y is None else Y.index_select(0, row1),
+        Y2=None if Y is None else Y.index_select(0, row2),
         instant=instant,
         v1=v1,
         v2=v2,

@@ -203,6 +203,6 @@ def _check_pair(predicted: Tensor, target: Tensor) -> None:
     for name, joints in (("predicted", predicted), ("target", target)):
         if not joints.is_floating_point():
             raise ValueError(f"{name} poses must be floating-point numbers, got {joints.dtype}")
-        # NaN and infinity survive a sum, which is five times faster than a look at each number.
-        if not torch.isfinite(joints.sum(dtype=torch.float64)):
+        # NaN and infinity survive a sum, which is far faster than a look at each number.
+        if not torch.isfinite(joints.sum()) and not torch.isfinite(joints).all():
             raise ValueError(f"{name} poses hold NaN or infinite coordinates")

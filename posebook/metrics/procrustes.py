@@ -56,7 +56,7 @@ def _centred(poses: Tensor) -> tuple[Tensor, Tensor]:
 
 def _correlation(g: Tensor, p: Tensor) -> Tensor:
     """Sums over the joints of g_i p_j, (3, 3, n), of poses (3, J, n)."""
-    return torch.stack([torch.stack([(a * b).sum(0) for b in p]) for a in g])
+    return torch.stack([(row * p).sum(1) for row in g])
 
 
 def _written_down(B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -68,12 +68,12 @@ def _written_down(B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     cofactors = torch.linalg.cross(B.roll(-1, 0), B.roll(-2, 0), dim=1)
     det = (B[0] * cofactors[0]).sum(0)
     linear, constant = -8 * det, -4 * cofactors.square().sum((0, 1))
-    x, one = torch.full_like(det, 3**0.5), torch.ones_like(det)
+    x, minus_one = torch.full_like(det, 3**0.5), torch.full_like(det, -1)
     for _ in range(STEPS):
-        k = torch.addcmul(-one, x, x)
+        k = torch.addcmul(minus_one, x, x)
         value = torch.addcmul(constant, k, k).addcmul_(linear, x)
         x = x.addcdiv(value, torch.addcmul(linear, k, x, value=4), value=-1)
-    half = torch.addcmul(-one, x, x) / 2
+    half = torch.addcmul(minus_one, x, x) / 2
     distinct = half * x - det
     square = (B[:, None] * B).sum(2)
     cubed = (square.unsqueeze(2) * B).sum(1)

@@ -65,6 +65,11 @@ def test_root_relative_of_another_root(rng):
     assert (metrics.root_relative(poses, root=8)[:, 8] == 0).all()
 
 
+def test_a_sum_that_overflows_is_no_infinite_pose():
+    far = torch.full((1, 17, 3), 3e38)
+    assert torch.isinf(far.sum()) and metrics.mpjpe(far, far).item() == 0
+
+
 @pytest.mark.parametrize("measure", [metrics.mpjpe, metrics.n_mpjpe, metrics.p_mpjpe])
 def test_bad_poses_are_refused(measure, rng):
     poses = random_poses(rng, 2)
