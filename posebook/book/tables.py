@@ -95,15 +95,20 @@ def _seed_said_once(
     return title, said
 
 
-def settings(*parts: Any) -> str:
+def settings(*parts: Any, unread: Iterable[str] = ()) -> str:
     """What a run is made of, as a table: dataclasses in words, without what is off anyway.
 
     A setting that several parts have is told as the first one has it.
+
+    Args:
+        unread: fields that this run does not read, and that are not told.
     """
     told: dict[str, str] = {}
     for part in parts:
         for name, said in _told(part):
             told.setdefault(name, said)
+    for field in unread:
+        told.pop(field.replace("_", " "), None)
     return plain(("setting", "this run"), told.items(), align="ll")
 
 
@@ -125,6 +130,16 @@ def _in_words(found: Any) -> str:
     if found is None or found == "":
         return "none"
     return f"{found:.4g}" if isinstance(found, float) else str(found)
+
+
+def measured(metrics: Mapping[str, float]) -> str:
+    """What a run has measured, as a table: in words, with its unit and its name in the file."""
+    lines = []
+    for name, found in metrics.items():
+        title, unit, _ = METRICS[name]
+        unit = {"points": "%", "degrees": "°"}.get(unit, unit)
+        lines.append([title, f"{found:.1f}" if unit else f"{found:.2f}", unit, f"`{name}`"])
+    return plain(["metric", "this run", "unit", "in the file"], lines, align="lrll")
 
 
 def published(

@@ -4,7 +4,7 @@ A variant says what makes a row of a table; a profile says how large everything 
 stage, the dictionary learned by structure from motion, which is trained once for a seed and kept.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from posebook.data.done import refuse_idle
 from posebook.data.sources import GENERATED_VIEWS, OFFICIAL_VIEWS, ViewsSize
@@ -215,6 +215,13 @@ PROFILES: dict[str, Profile] = {
     # The same on data of any size, such as the official sets.
     "paper": replace(_THESIS, epochs=70, dictionary_epochs=40),
 }  # fmt: skip
+
+
+def unread(variant: Variant) -> tuple[str, ...]:
+    """Settings of a variant and a profile that a row does not read."""
+    of_dictionary = tuple(field.name for field in fields(Profile) if "dictionary" in field.name)
+    unread = () if variant.pretrained else of_dictionary
+    return unread if variant.adversarial else (*unread, "critic_width")
 
 
 def in_steps(profile: Profile, pictures: Pictures) -> Profile:

@@ -320,6 +320,17 @@ def steps_of(profile: Profile, variant: Variant) -> int:
     return profile.long_steps if long else profile.steps
 
 
+def unread(variant: Variant) -> tuple[str, ...]:
+    """Settings of a variant and a profile that a row does not read."""
+    reads = {
+        "root_bias": variant.root == "vector",
+        "pretraining_steps": variant.pretrained,
+        "frames": variant.backbone != "linear",
+        "critic_width": variant.adversarial,
+    }
+    return tuple(name for name, read in reads.items() if not read)
+
+
 def for_dataset(variant: Variant, dataset: str) -> Variant:
     """A variant with the lambda that the thesis takes on a data set, if it reads one and has none
     of its own."""

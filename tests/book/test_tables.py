@@ -93,6 +93,16 @@ def test_settings_are_told_in_words_without_what_is_off_anyway():
         "| loss of | l1 |", "| λ | 2 |", "| rate | 0 |", "| levels | 6 |", "| trained | no |",
         "| norm | none |", "| drops | 0.3333, none |", "| size: takes | 32 |",
     ]  # fmt: skip
+    less = tables.settings(Variant("l1", 2.0, 0.0, trained=False, norm=None), unread=["loss_of"])
+    assert less.splitlines()[2] == "| λ | 2 |"
+
+
+def test_what_was_measured_has_words_a_unit_and_its_name_in_the_file():
+    text = tables.measured({"mpjpe_mm": 59.04, "pck3d_150": 80.0, "canonical_spread_ratio": 0.394})
+    assert text.splitlines()[2:] == [
+        "| MPJPE | 59.0 | mm | `mpjpe_mm` |", "| PCK3D at 150 mm | 80.0 | % | `pck3d_150` |",
+        "| spread over views / instants | 0.39 |  | `canonical_spread_ratio` |",
+    ]  # fmt: skip
 
 
 def test_a_value_has_its_interval_or_says_why_not():
