@@ -179,6 +179,22 @@ def test_missing_notebook_is_named(read_parameters, tmp_path):
 # ---------------------------------------------------------------- the graph of runs
 
 
+@pytest.mark.parametrize("page", catalogue.NOTEBOOKS.values())
+def test_a_training_page_names_no_file_by_its_own_place(page, root):
+    """Readers and builds run it in notebooks/, the graph in the root."""
+    cells = nbformat.read(root / page, as_version=4).cells
+    assert not [c.source for c in cells if c.cell_type == "code" and "../" in c.source]
+
+
+def test_a_training_page_runs_from_where_the_graph_calls_it(root, tmp_path):
+    command = [sys.executable, "tools/run_notebook.py", catalogue.NOTEBOOKS["video"],
+               tmp_path / "o.ipynb", "-p", "out", tmp_path]  # fmt: skip
+    elsewhere = {**os.environ, "POSEBOOK_RUNS": str(tmp_path / "runs")}
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=root, env=elsewhere)
+    assert ended.returncode == 0, ended.stderr
+    assert len([*tmp_path.glob("smoke/*/*.json")]) == 1
+
+
 def dry_run(root, *config):
     """What Snakemake would do, everything forced."""
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--config", *config]

@@ -91,7 +91,7 @@ def test_without_a_count_of_threads_each_library_decides(load_tool):
 
 
 def test_a_page_has_its_figures_whatever_backend_the_shell_wants(run_tool, root, tmp_path):
-    page, out = root / "notebooks" / "ch03_02_metrics.ipynb", tmp_path / "out.ipynb"
+    page, out = root / "notebooks" / "ch02_10_figure_2_9.ipynb", tmp_path / "out.ipynb"
     environment = {**os.environ, **SHELL}
     ended = run_tool("run_page", page, out, tmp_path / "log", env=environment)
     assert ended.returncode == 0, ended.stderr
