@@ -73,5 +73,5 @@ def test_no_import_runs_round():
 def test_every_module_says_what_it_is_for():
     for module, path in MODULES.items():
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-        # A docstring that only holds a place says nothing.
-        assert text and not text.startswith("TODO"), module
+        # One that only holds a place, in a word or three, says nothing.
+        assert text and len(text.split()) > 3, module

@@ -243,6 +243,15 @@ def _backwards(tce, maps: Tensor, gates: Tensor | None) -> Tensor:
     return H.flip(0)
 
 
+def counting(function, *args) -> tuple[object, int]:
+    """What a function returns, and how many multiplications that took."""
+    from torch.utils.flop_counter import FlopCounterMode  # a third of a second, for this alone
+
+    with FlopCounterMode(display=False) as counter:
+        out = function(*args)
+    return out, counter.get_total_flops() // 2
+
+
 def multiplications(
     encoder: nn.Module, model: VideoNetwork, size: int, N: int, form: str = "cached"
 ) -> dict[str, int]:
@@ -253,8 +262,6 @@ def multiplications(
     """
     if form not in FORMS:
         raise ValueError(f"unknown form {form!r}; known: {', '.join(FORMS)}")
-    from torch.utils.flop_counter import FlopCounterMode  # a third of a second, for this alone
-
     device = next(encoder.parameters()).device
     seen = 2 * N + 1 if form == "naive" else 1
     steps = min(N, 1) if form == "stream" else N
@@ -263,9 +270,8 @@ def multiplications(
     counts = {}
 
     def counted(part: str, times: int, function, *args):
-        with FlopCounterMode(display=False) as counter:
-            out = function(*args)
-        counts[part] = times * counter.get_total_flops() // 2
+        out, number = counting(function, *args)
+        counts[part] = times * number
         return out
 
     was_training = model.training, encoder.training

@@ -21,7 +21,7 @@ from posebook.data.rendered import clips as embedded_video
 from posebook.data.rendered import store
 from posebook.video import crops, flow, heatmaps
 from posebook.video.backbone import Encoder
-from posebook.video.inference import multiplications, naive, poses
+from posebook.video.inference import counting, multiplications, naive, poses
 from posebook.video.lstm_pose_machine import LSTMPoseMachine
 from posebook.video.network import VideoNetwork
 from posebook.video.tce import windows
@@ -145,8 +145,6 @@ def counts(nets: Networks, size: SpeedSize) -> dict[str, float]:
 
     The flow's own are not counted: they are no network's.
     """
-    from torch.utils.flop_counter import FlopCounterMode  # a third of a second, for this alone
-
     base = sum(multiplications(nets.encoder, nets.single, size.crop, 0).values())
     total = {"base": base, "flow": base}
     for form in ("naive", "cached", "stream"):
@@ -155,9 +153,7 @@ def counts(nets: Networks, size: SpeedSize) -> dict[str, float]:
     picture = torch.zeros(1, 3, size.machine_crop, size.machine_crop, device=device)
     with torch.inference_mode():
         before, state = nets.machine.start(picture)
-        with FlopCounterMode(display=False) as counter:
-            nets.machine.step(picture, before, state)
-    total["lstm-pose-machine"] = counter.get_total_flops() // 2
+        _, total["lstm-pose-machine"] = counting(nets.machine.step, picture, before, state)
     return {form: number / 1e9 for form, number in total.items()}
 
 

@@ -1,5 +1,7 @@
 """The catalogue: every row by its name, in its place, after what must come first."""
 
+from dataclasses import fields
+
 import pytest
 
 from posebook import factorization, lifting, video
@@ -40,6 +42,15 @@ def test_every_experiment_and_variant_of_a_chapter_is_a_row():
 def test_profiles_are_the_same_everywhere():
     for module in MODULES.values():
         assert tuple(module.rows.PROFILES) == catalogue.PROFILES
+
+
+@pytest.mark.parametrize("chapter", ["lifting", "factorization"])
+def test_what_a_row_does_not_read_is_known(chapter):
+    module = MODULES[chapter].rows
+    known = {field.name for part in (module.Variant, module.Profile) for field in fields(part)}
+    for variant in module.VARIANTS.values():
+        unread = module.unread(variant)
+        assert {*unread} <= known and ("critic_width" in unread) is not variant.adversarial
 
 
 def test_every_chapter_has_a_notebook_that_runs_one_row(root):

@@ -1,7 +1,7 @@
 """Chapter 4's runs: every row trains, repeats, resumes, and shares its dictionary."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 
 import pytest
@@ -478,11 +478,3 @@ def test_the_mirror_is_settled_without_labels(smoke):
             part.view(17, 3, -1)[:, 2] *= -1
     factorization.evaluate.settle_mirror(model, blind)
     assert float(model.sign) == -sign
-
-
-def test_what_a_row_does_not_read_is_known():
-    rows = factorization.rows
-    known = {field.name for part in (rows.Variant, rows.Profile) for field in fields(part)}
-    for variant in rows.VARIANTS.values():
-        unread = rows.unread(variant)
-        assert {*unread} <= known and ("critic_width" in unread) is not variant.adversarial

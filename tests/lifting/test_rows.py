@@ -2,7 +2,7 @@
 where it makes no sense. Data derived from several views is exact where the views are."""
 
 from collections import Counter
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -305,11 +305,3 @@ def test_virtual_cameras_keep_height_distance_and_aim():
         a, b = camera.center[:2] - pivot[:2], real.center[:2] - pivot[:2]
         cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
         assert np.degrees(np.arccos(cosine)) == pytest.approx(60)
-
-
-def test_what_a_row_does_not_read_is_known():
-    rows = lifting.rows
-    known = {field.name for part in (rows.Variant, rows.Profile) for field in fields(part)}
-    for variant in rows.VARIANTS.values():
-        unread = rows.unread(variant)
-        assert {*unread} <= known and ("critic_width" in unread) is not variant.adversarial
