@@ -102,10 +102,10 @@ def kill(row: str, home: Path, seconds: float, times: int, chance: random.Random
         if status == 0:  # it was over
             break
         if status != 128 + number:
-            raise RuntimeError(f"{row} ended with {status}; see {home / 'log'}")
+            raise RuntimeError(f"{row} ended with {status}: {(home / 'log').read_text()}")
         said.append(f"{signal.Signals(number).name} after {moment:.1f} s")
     if status := end(begin(row, home)):
-        raise RuntimeError(f"{row} did not go on ({status}); see {home / 'log'}")
+        raise RuntimeError(f"{row} did not go on ({status}): {(home / 'log').read_text()}")
     return said
 
 

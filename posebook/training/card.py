@@ -129,7 +129,8 @@ def applied(
             torch.use_deterministic_algorithms(True)
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        if options.deterministic:
+            torch.use_deterministic_algorithms(before)
         for part, _ in parts:
             vars(part).pop("forward", None)
         if options.channels_last:

@@ -26,15 +26,30 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Meanwhile SIGTERM raises `Stopped` in the main thread, the only one that hears of it."""
+    """Meanwhile SIGTERM raises `Stopped` in the main thread, the only one that hears of it.
+
+    It may come in the middle of anything, also of an import, and what cleans up on the way out may
+    then find half a module. `Stopped` leaves the block nevertheless.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGTERM, _stop)
     try:
         yield
+    except Exception as error:
+        if stopped := _stopped_before(error):
+            raise stopped from error
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _stopped_before(error: BaseException | None) -> Stopped | None:
+    """The `Stopped` that was on its way when this error came up, if any."""
+    while error and not isinstance(error, Stopped):
+        error = error.__context__
+    return error
 
 
 class Told(list[int]):

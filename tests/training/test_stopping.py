@@ -77,6 +77,18 @@ def test_what_is_no_training_stops_at_once():
     assert not done and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+def test_what_fails_on_the_way_out_hides_no_stop():
+    """A signal in the middle of an import leaves half a module to whatever cleans up."""
+    with pytest.raises(Stopped, match="what is finished is kept") as stop, stoppable():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            raise AttributeError("half a module")
+    assert isinstance(stop.value.__cause__, AttributeError)
+    with pytest.raises(AttributeError), stoppable():
+        raise AttributeError("without a signal")
+
+
 def test_a_signal_after_the_last_step_is_not_lost():
     with pytest.raises(Stopped, match="a training had just ended"), stoppable(), patient():
         os.kill(os.getpid(), signal.SIGTERM)
