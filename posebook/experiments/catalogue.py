@@ -164,7 +164,10 @@ def rows(dataset: str = "") -> dict[str, Row]:
         known = dict.fromkeys(name for module in CHAPTERS.values() for name in module.DATASETS)
         raise ValueError(f"there is no data set {dataset}; there are {', '.join(known)}")
     found = [
-        Row(experiment, variant, chapter, 1 if experiment in module.ONE_SEED else None)
+        Row(
+            experiment, variant, chapter,
+            None if {experiment, variant}.isdisjoint(module.ONE_SEED) else 1,
+        )
         for chapter, module in chapters.items()
         for experiment, variants in module.EXPERIMENTS.items()
         for variant in variants

@@ -47,7 +47,7 @@ METRICS = {
     "viewpoint_error_deg": Metric("viewpoint error", "degrees", True),
     "relative_viewpoint_error_deg": Metric("error of relative viewpoints", "degrees", True),
     "rotation_error_deg": Metric("error of the whole rotation", "degrees", True),
-    "rotation_error_turned_deg": Metric("the same, turned as above", "degrees", True),
+    "rotation_error_turned_deg": Metric("rotation error after the known turn", "degrees", True),
     "knees_right_share": Metric("knees that agree", "points", False),
     "sign": Metric("mirror sign that the knees chose", "", False),
     "accel_error_mm": Metric("acceleration error", "mm", True),
