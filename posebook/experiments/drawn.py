@@ -223,8 +223,7 @@ def _of_video(experiment: str, row: str, profile: str, seed: int, frames: Frames
 
 def _conditions(profile: str) -> Iterator[dict]:
     _, frames = video.prepare.clips(*settings("video", profile, "res50"))
-    seeds = _published_seeds(SINGLE, profile)
-    for seed in seeds:
+    for seed in _published_seeds(TAKEN_APART, profile):
         single = joints_of(SINGLE, profile, seed, frames)
         for row in TAKEN_APART:
             joints = joints_of(row, profile, seed, frames)
@@ -241,7 +240,7 @@ def _conditions(profile: str) -> Iterator[dict]:
 def _protocols(profile: str) -> Iterator[dict]:
     for row in COUNTED:
         _, frames = video.prepare.clips(*settings("video", profile, find(row).variant))
-        for seed in _published_seeds(row, profile):
+        for seed in _published_seeds([row], profile):
             joints = joints_of(row, profile, seed, frames)
             metrics = video.conditions.by_protocol(joints, frames)
             yield _of_video("protocols", row, profile, seed, frames, metrics=metrics)
@@ -276,8 +275,10 @@ def joints_of(row: str, profile: str, seed: int, frames: Frames) -> np.ndarray:
     return joints
 
 
-def _published_seeds(row: str, profile: str) -> list[int]:
-    return results.read_rows(profile, [row])["seed"].tolist()
+def _published_seeds(rows: Sequence[str], profile: str) -> list[int]:
+    """Seeds that all of these rows have: where a claim asked for more, one row may have ten."""
+    runs = results.read_rows(profile, rows)
+    return sorted(set.intersection(*(set(runs["seed"][runs["variant"] == row]) for row in rows)))
 
 
 def _runtime(
