@@ -6,6 +6,7 @@ import pytest
 
 from posebook import lifting, results, video
 from posebook.book import thesis
+from posebook.experiments import catalogue
 from posebook.results.checks import MOVED, REPRODUCED, Check, digest_of, name_of, write_checks
 
 TABLES = thesis.read_tables()
@@ -109,6 +110,11 @@ def test_claims_are_unique_and_in_order():
     asked = [(c.experiment, c.metric, c.better, c.worse) for c in CLAIMS]
     assert len(set(asked)) == len(asked)
     assert [claim.chapter for claim in CLAIMS] == sorted(claim.chapter for claim in CLAIMS)
+
+
+@each_claim
+def test_no_claim_rests_on_a_row_that_is_run_once(claim):
+    assert [catalogue.find(row).seeds for row in claim.rows] == [None, None]
 
 
 @each_claim

@@ -45,6 +45,12 @@ def test_profiles_are_the_same_everywhere():
         assert tuple(module.rows.PROFILES) == catalogue.PROFILES
 
 
+def test_what_is_run_once_is_there():
+    for chapter in MODULES.values():
+        rows = chapter.rows
+        assert {*rows.ONE_SEED} <= rows.EXPERIMENTS.keys() | rows.VARIANTS.keys()
+
+
 @pytest.mark.parametrize("chapter", ["lifting", "factorization"])
 def test_what_a_row_does_not_read_is_known(chapter):
     module = MODULES[chapter].rows
