@@ -74,13 +74,17 @@ METRICS = {
 
 
 class Gap(NamedTuple):
-    """Difference a - b of two variants' means with its 95 % interval; ``n`` seeds each."""
+    """Difference a - b of two variants' means with its 95 % interval; ``n`` seeds each.
+
+    ``margin``: the smallest difference that matters, in the metric's unit.
+    """
 
     mean: float
     low: float
     high: float
     n: int
     paired: bool
+    margin: float = 0.0
 
 
 def summary(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -103,18 +107,20 @@ def compare(frame: pd.DataFrame, a: str, b: str, metric: str, paired: bool = Tru
     The interval is that of the differences of runs with the same seed: a seed gives all rows of a
     chapter the same batches. With `paired` False it is Welch's (unequal variances, runs
     independent), for runs that share no seed. A variant without runs gives a gap of NaN with n = 0.
+    The gap's margin is that of a gap that the thesis does not print.
     """
+    margin = smallest_difference(metric, None) if metric in METRICS else 0.0
     runs = frame[frame["variant"].isin([a, b])]
     if metric not in runs or not {a, b} <= set(runs.dropna(subset=[metric])["variant"]):
-        return Gap(math.nan, math.nan, math.nan, 0, paired)
+        return Gap(math.nan, math.nan, math.nan, 0, paired, margin)
     table = runs.pivot(index="seed", columns="variant", values=metric)
     if paired:
         mean, _, low, high, n = _spread((table[a] - table[b]).dropna().to_numpy())
-        return Gap(mean, low, high, n, True)
+        return Gap(mean, low, high, n, True, margin)
     first, second = (table[name].dropna().to_numpy() for name in (a, b))
     mean = float(first.mean() - second.mean())
     half = _welch_half_width(first, second)
-    return Gap(mean, mean - half, mean + half, min(len(first), len(second)), False)
+    return Gap(mean, mean - half, mean + half, min(len(first), len(second)), False, margin)
 
 
 def ratio(frame: pd.DataFrame, a: str, b: str, metric: str, paired: bool = True) -> Gap:
@@ -138,7 +144,7 @@ def smallest_difference(metric: str, printed_gap: float | None) -> float:
     return max(abs(printed_gap or 0.0) / 10, SMALLEST.get(METRICS[metric].unit, SMALLEST_RATIO))
 
 
-def verdict(gap: Gap, expected_sign: int, margin: float = 0.0) -> str:
+def verdict(gap: Gap, expected_sign: int, margin: float | None = None) -> str:
     """What a gap says about a claim, by the rule of the page on verdicts.
 
     "confirmed" or "contradicted" where the interval excludes zero, "no difference" where it
@@ -147,7 +153,7 @@ def verdict(gap: Gap, expected_sign: int, margin: float = 0.0) -> str:
 
     Args:
         expected_sign: +1 or -1, the sign of a - b that the claim predicts.
-        margin: in the metric's unit; 0 for none.
+        margin: in the metric's unit; the gap's own where it is None.
     """
     if expected_sign not in (1, -1):
         raise ValueError(f"verdict: expected_sign must be +1 or -1, not {expected_sign!r}")
@@ -157,6 +163,7 @@ def verdict(gap: Gap, expected_sign: int, margin: float = 0.0) -> str:
         return "undecided"
     if gap.low > 0 or gap.high < 0:
         return "confirmed" if gap.mean * expected_sign > 0 else "contradicted"
+    margin = gap.margin if margin is None else margin
     return NO_DIFFERENCE if max(-gap.low, gap.high) < margin else "undecided"
 
 

@@ -103,7 +103,8 @@ def test_an_interval_within_the_margin_shows_that_there_is_no_difference(low, hi
         ([50.0, 60.0, 55.0], [55.0, 51.0, 60.0], "undecided"),
         ([50.0, 50.1], [60.0, 60.1, 59.9], "undecided"),
         ([50.0], [60.0, 60.1, 59.9], "undecided"),
-        ([50.0] * 3, [50.0] * 3, "undecided"),
+        ([50.0] * 3, [50.0] * 3, "no difference"),
+        ([50.0, 50.2, 49.9], [50.1, 50.0, 50.0], "no difference"),
         ([50.0] * 3, [], "not run"),
     ],
 )
