@@ -289,7 +289,8 @@ def draw_views(views: Views, n: int, generator: torch.Generator) -> tuple[Tensor
     if V < 2:
         raise ValueError(f"the transform re-projection loss needs two views, the data has {V}")
     pair = send(torch.randint(V * (V - 1), (n,), generator=generator), views.device)
-    v1, other = pair // (V - 1), pair % (V - 1)
+    v1 = pair // (V - 1)
+    other = pair.sub(v1, alpha=V - 1)  # the remainder
     return v1, other + (other >= v1)
 
 

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from posebook.geometry.places import places
 from posebook.geometry.skeleton import H36M, PCK3D_JOINTS
-from posebook.metrics.procrustes import align
+from posebook.metrics.procrustes import fit, missed
 
-_CHUNK = 2048  # poses; small enough to stay in a processor's cache
+_CHUNK = 4096  # poses; small enough to stay in a processor's cache
 _CHUNK_ON_DEVICE = 65536
 
 
@@ -81,8 +81,9 @@ def procrustes_align(predicted: Tensor, target: Tensor) -> Tensor:
     """
     _check_pair(predicted, target)
     shape = predicted.shape
-    moved, _, center = align(*(poses.reshape(-1, *shape[-2:]) for poses in (predicted, target)))
-    return (moved + center).permute(2, 1, 0).to(predicted.dtype).reshape(shape)
+    found = fit(*(poses.reshape(-1, *shape[-2:]) for poses in (predicted, target)))
+    moved = (found.A.unsqueeze(2) * found.p).sum(1)
+    return (moved + found.center).permute(2, 1, 0).to(predicted.dtype).reshape(shape)
 
 
 def pck3d(
@@ -177,8 +178,7 @@ def action_mean(errors: Tensor, actions: Iterable[str]) -> float:
 
 
 def _aligned_error(predicted: Tensor, target: Tensor) -> Tensor:
-    moved, target, _ = align(predicted, target)
-    return moved.sub_(target).square_().sum(0).sqrt_().mean(0)
+    return missed(fit(predicted, target)).square_().sum(0).sqrt_().mean(0)
 
 
 def _ratio(above: Tensor, below: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ determination using vector observations: a fast optimal matrix algorithm"). Coor
 and poses last here, (3, J, n): every operation then runs along the poses.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -13,22 +15,44 @@ from posebook.geometry.rotations import from_quaternion
 # Of the product of (s_i + s_j) over singular values of a matrix of norm 1; where it is smaller two
 # rotations are nearly as good as each other, and Newton's steps get lost between them.
 DISTINCT = 0.01
-STEPS = 12  # of Newton; at `DISTINCT` they reach the last digits
+STEPS = 10  # of Newton; at `DISTINCT` they reach the last digits
 
 
-def align(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Predicted poses (n, J, 3), moved onto their targets by the best similarity of each.
+class Fit(NamedTuple):
+    """Poses and targets about their centroids, with coordinates first, and what joins them.
 
-    Returns the moved poses and the targets, both (3, J, n) about the targets' centroids, and these,
-    (3, 1, n); all in double precision. A pose whose joints all coincide goes to the centroid.
+    Attributes:
+        A: (3, 3, n) rotation times scale, which moves a pose onto its target best.
+        p: (3, J, n) predicted poses; g: (3, J, n) targets.
+        center: (3, 1, n) the targets' centroids.
+    """
+
+    A: Tensor
+    p: Tensor
+    g: Tensor
+    center: Tensor
+
+
+def fit(predicted: Tensor, target: Tensor) -> Fit:
+    """The best similarity of each predicted pose (n, J, 3) to its target.
+
+    Joints keep their precision; what is found from their sums is found in double. A pose whose
+    joints all coincide has A = 0, which moves it to the centroid.
     """
     p, _ = _centred(predicted)
     g, center = _centred(target)
-    R, reached = best_rotations(_correlation(g, p))
-    square = p.square().sum((0, 1))
-    scale = torch.where(square > 0, reached / square, 0)
-    A = (R * scale).unsqueeze(2)
-    return (A[:, 0] * p[0]).addcmul_(A[:, 1], p[1]).addcmul_(A[:, 2], p[2]), g, center
+    R, reached = best_rotations(_correlation(g, p).double())
+    square = p.square().sum((0, 1)).double()
+    A = R * torch.where(square > 0, reached / square, 0)
+    return Fit(A.to(p.dtype), p, g, center)
+
+
+def missed(found: Fit) -> Tensor:
+    """What the moved poses miss their targets by, g - A p, (3, J, n); `found.g` becomes it."""
+    A = found.A.unsqueeze(2)
+    for k in range(3):
+        found.g.addcmul_(A[:, k], found.p[k], value=-1)
+    return found.g
 
 
 def best_rotations(B: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,36 +72,47 @@ def best_rotations(B: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _centred(poses: Tensor) -> tuple[Tensor, Tensor]:
-    """Poses (n, J, 3) as (3, J, n) in double precision about their centroids (3, 1, n)."""
-    flipped = poses.new_empty(poses.shape[::-1], dtype=torch.float64).copy_(poses.permute(2, 1, 0))
-    center = flipped.mean(1, keepdim=True)
-    return flipped.sub_(center), center
+    """Poses (n, J, 3) as (3, J, n) about their centroids (3, 1, n)."""
+    if poses.element_size() < 4:
+        poses = poses.float()  # halves are too coarse for sums
+    turned = poses.flatten(1).t().contiguous()
+    turned = turned.unflatten(0, poses.shape[1:]).transpose(0, 1)
+    center = turned.mean(1, keepdim=True)
+    return turned - center, center
 
 
 def _correlation(g: Tensor, p: Tensor) -> Tensor:
     """Sums over the joints of g_i p_j, (3, 3, n), of poses (3, J, n)."""
-    return torch.stack([(row * p).sum(1) for row in g])
+    products = torch.empty_like(p)
+    return torch.stack([torch.mul(row, p, out=products).sum(1) for row in g])
 
 
 def _written_down(B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Best rotations of B (3, 3, n) of norm 1, the sums they reach, and how distinct they are.
 
-    The sum, s_1 + s_2 +- s_3, is the largest root of (x^2 - 1)^2 - 8 det(B) x - 4 |cof(B)|^2; it is
-    at most the root of 3, from where Newton's steps come down to it.
+    The sum x = s_1 + s_2 +- s_3 is the largest root of (x^2 - 1)^2 - 8 det(B) x - 4 |cof(B)|^2.
+    It is at most the root of 3; that, put into the middle term, gives the bound from where Newton's
+    steps come down to it.
     """
-    cofactors = torch.linalg.cross(B.roll(-1, 0), B.roll(-2, 0), dim=1)
+    cofactors = _cofactors(B)
     det = (B[0] * cofactors[0]).sum(0)
-    linear, constant = -8 * det, -4 * cofactors.square().sum((0, 1))
-    x, minus_one = torch.full_like(det, 3**0.5), torch.full_like(det, -1)
+    square = cofactors.square().sum((0, 1))
+    linear, constant, minus_one = -8 * det, -4 * square, torch.full_like(det, -1)
+    x = (1 + 2 * (square + 2 * 3**0.5 * det.clamp(min=0)).sqrt()).sqrt()
     for _ in range(STEPS):
         k = torch.addcmul(minus_one, x, x)
         value = torch.addcmul(constant, k, k).addcmul_(linear, x)
-        x = x.addcdiv(value, torch.addcmul(linear, k, x, value=4), value=-1)
+        x.addcdiv_(value, torch.addcmul(linear, k, x, value=4), value=-1)
     half = torch.addcmul(minus_one, x, x) / 2
     distinct = half * x - det
-    square = (B[:, None] * B).sum(2)
-    cubed = (square.unsqueeze(2) * B).sum(1)
-    return ((half + 1) * B + x * cofactors - cubed) / distinct, x, distinct
+    cubed = ((B[:, None] * B).sum(2).unsqueeze(2) * B).sum(1)
+    return ((half + 1) * B).addcmul_(x, cofactors).sub_(cubed).div_(distinct), x, distinct
+
+
+def _cofactors(B: Tensor) -> Tensor:
+    """Cofactors of matrices (3, 3, n): each row the cross product of the two that follow it."""
+    B = B.repeat(2, 2, 1)
+    return (B[1:4, 1:4] * B[2:5, 2:5]).addcmul_(B[1:4, 2:5], B[2:5, 1:4], value=-1)
 
 
 def _by_eigenvectors(B: Tensor) -> tuple[Tensor, Tensor]:

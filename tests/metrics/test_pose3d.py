@@ -113,6 +113,8 @@ def test_p_mpjpe_agrees_with_a_plain_procrustes(rng):
     torch.testing.assert_close(found, torch.tensor(expected).double(), rtol=1e-6, atol=0)
     single = metrics.p_mpjpe(predicted.float(), target.float())
     torch.testing.assert_close(single.double(), found, rtol=1e-5, atol=0)
+    half = metrics.p_mpjpe(predicted.half(), target.half())
+    torch.testing.assert_close(half.double(), found, rtol=1e-2, atol=0)
 
 
 def test_no_other_similarity_is_nearer(rng):
