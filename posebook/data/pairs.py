@@ -7,6 +7,8 @@ rays are undistorted at load, relative cameras are a table, and a batch is `inde
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, cached_property
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -72,6 +74,14 @@ class Views:
     @property
     def device(self) -> torch.device:
         return self.X.device
+
+    @cached_property
+    def tables(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor, Tensor]:
+        """What `gather` reads: X, w and Y by view (I V, ...), R and t by pair of cameras
+        (G V V, ...), and the first of these rows of each instant's rig, (I,)."""
+        Y = None if self.Y is None else self.Y.flatten(0, 1)
+        cameras = self.R.flatten(0, 2), self.t.flatten(0, 2)
+        return self.X.flatten(0, 1), self.w.flatten(0, 1), Y, *cameras, self.rig * self.views**2
 
     def windows(self, frames: int) -> Windows:
         """The windows of so many frames, laid out when they are first asked for."""
@@ -288,20 +298,24 @@ def draw_views(views: Views, n: int, generator: torch.Generator) -> tuple[Tensor
     V = views.views
     if V < 2:
         raise ValueError(f"the transform re-projection loss needs two views, the data has {V}")
-    pair = send(torch.randint(V * (V - 1), (n,), generator=generator), views.device)
-    v1 = pair // (V - 1)
-    other = pair.sub(v1, alpha=V - 1)  # the remainder
-    return v1, other + (other >= v1)
+    chosen = torch.randint(V * (V - 1), (n,), generator=generator)
+    v1, v2 = send(_ordered_pairs(V).index_select(1, chosen), views.device)
+    return v1, v2
+
+
+@cache
+def _ordered_pairs(views: int) -> Tensor:
+    """All ordered pairs of different views, (2, V (V - 1))."""
+    return torch.tensor(list(permutations(range(views), 2))).T.contiguous()
 
 
 def gather(views: Views, instant: Tensor, v1: Tensor, v2: Tensor) -> PairBatch:
     """The pairs (instant, v1, v2), each (B,)."""
     V = views.views
+    X, w, Y, R, t, first = views.tables
     row1, row2 = torch.add(v1, instant, alpha=V), torch.add(v2, instant, alpha=V)
-    rig = views.rig.index_select(0, instant) * V**2
+    rig = first.index_select(0, instant)
     there, back = rig.add(v1, alpha=V).add_(v2), rig.add(v2, alpha=V).add_(v1)
-    X, w, Y = (None if part is None else part.flatten(0, 1) for part in (views.X, views.w, views.Y))
-    R, t = views.R.flatten(0, 2), views.t.flatten(0, 2)
     return PairBatch(
         X1=X.index_select(0, row1),
         X2=X.index_select(0, row2),
