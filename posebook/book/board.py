@@ -51,7 +51,7 @@ def _line(claim: Claim, found: Finding) -> str:
     unit = METRICS[claim.metric].unit
     printed = "no number" if claim.thesis_gap is None else f"{signed(claim.thesis_gap)} {unit}"
     told = f"{claim.text} Thesis: {printed}; ours: {interval(found.gap)} {unit}, {found.verdict}."
-    link = f'<a href="{PAGES[claim.experiment]}.html">{claim.id.replace("-", " ")}</a>'
+    link = f'<a href="{PAGES[claim.experiment]}.html">{html.escape(claim.name)}</a>'
     return (
         f'<li class="{_kind(found.verdict)}" title="{html.escape(told)}">'
         f'<b aria-label="{found.verdict}">{SYMBOLS[found.verdict]}</b> '

@@ -22,10 +22,12 @@ class Claim(NamedTuple):
     A variant that was run for another experiment is named with it: "table-3.1/trans-reproj".
 
     Attributes:
+        name: what the board of claims calls it, short enough for a line of it.
         thesis_gap: better - worse as printed, None where the thesis gives no number.
     """
 
     id: str
+    name: str
     chapter: int
     text: str
     where: str

@@ -24,6 +24,14 @@ def test_each_claim_has_a_page_that_exists(claim):
     assert (ROOT / "notebooks" / f"{PAGES[claim.experiment]}.md").is_file()
 
 
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_each_claim_is_shown_by_a_name_that_fits_its_line(claim):
+    gap = Gap(math.nan, math.nan, math.nan, 0, True)
+    shown = parse((claim, Finding(gap, "not run", False))).find("a").text
+    assert shown == claim.name
+    assert len(shown) < 30  # what is longer, the board cuts
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_to_the_right_the_thesis_is_right(sign):
     claim = next(c for c in CLAIMS.values() if c.expected_sign == sign)

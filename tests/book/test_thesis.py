@@ -107,6 +107,7 @@ def test_printed_knows_what_is_not_printed():
 
 def test_claims_are_unique_and_in_order():
     assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
+    assert len({claim.name for claim in CLAIMS}) == len(CLAIMS)
     asked = [(c.experiment, c.metric, c.better, c.worse) for c in CLAIMS]
     assert len(set(asked)) == len(asked)
     assert [claim.chapter for claim in CLAIMS] == sorted(claim.chapter for claim in CLAIMS)
