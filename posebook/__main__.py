@@ -164,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_lift(add) -> None:
     command = add("lift", _lift, "your own video: people followed, lifted to space, drawn")
-    command.add_argument("video", type=Path)
+    command.add_argument("video", type=Path, help="any file that OpenCV reads")
     text = "a folder or a file of a detector's joints; default: MediaPipe, where it is installed"
     command.add_argument("--detections", type=Path, help=text)
     text = "for the detector: a CSV file, frame, person, x1, y1, x2, y2; default: the whole picture"
@@ -215,8 +215,8 @@ def _list(wanted) -> None:
     runs = read_rows(wanted.profile, chosen)
     for name, row in chosen.items():
         states = runs[runs["variant"] == name]["state"].tolist()
-        seeds = "one seed" if row.seeds == 1 else "every seed"
-        there = f"{len(states)} runs" + (", moved: run again" if "moved" in states else "")
+        seeds = "every seed" if row.seeds is None else f"seeds: {row.seeds}"
+        there = f"runs: {len(states)}" + (", moved: run again" if "moved" in states else "")
         print(f"{name:58} {seeds:12} {there if states else 'not run'}")
     for name in drawn:
         print(f"{name:58} {'drawn':12} python -m posebook draw {name}")

@@ -230,7 +230,7 @@ def test_list_says_what_there_is_and_what_was_run(home, capsys):
     })  # fmt: skip
     main(["list", "table-3.1", "--profile", "smoke"])
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.split()[0] == ROW]
-    assert line.endswith("1 runs")
+    assert line.endswith("runs: 1")
 
 
 def test_list_without_a_name_has_every_row(capsys):

@@ -39,7 +39,7 @@ CONSISTENT_DICTIONARY_OF = "beyond-4/consistent"
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table. seeds: how often it is run; None for as often as asked for."""
+    """A row of a table. seeds: how often it is run at most; None for as often as asked for."""
 
     experiment: str
     variant: str
@@ -166,7 +166,7 @@ def rows(dataset: str = "") -> dict[str, Row]:
     found = [
         Row(
             experiment, variant, chapter,
-            None if {experiment, variant}.isdisjoint(module.ONE_SEED) else 1,
+            module.FEWER_SEEDS.get(experiment, module.FEWER_SEEDS.get(variant)),
         )
         for chapter, module in chapters.items()
         for experiment, variants in module.EXPERIMENTS.items()
