@@ -38,7 +38,7 @@ def copy(written, tmp_path):
 
 def by_take(folder, detections):
     """Sequences by subject and take, which `load_views` has already turned into actions."""
-    takes = human36m._videopose3d_takes(folder, detections)
+    takes = human36m.videopose3d_takes(folder, detections)
     return {(s.subject, s.action): s for s in takes}
 
 
@@ -107,7 +107,7 @@ def test_corrupt_take_is_left_out_where_a_file_has_it(copy):
 
 def test_swapped_tangential_distortion_is_read_right_and_named(tmp_path):
     fixtures_3d.write_human36m(tmp_path, 3, lens="swapped")
-    plain = human36m._videopose3d_takes(tmp_path, "gt")
+    plain = human36m.videopose3d_takes(tmp_path, "gt")
     assert max(human36m.distances(s).max() for s in plain) > 10 * human36m.EXACT
     train, _ = human36m.load_views(tmp_path, "gt")
     assert max(human36m.distances(s).max() for s in train) < 1e-3
@@ -148,7 +148,7 @@ def test_actions_are_compared_whole(key, action):
 
 def test_mmpose_repack(tmp_path):
     truth = fixtures_3d.write_human36m_mmpose(tmp_path, frames=3)
-    found = {(s.subject, s.action): s for s in human36m._mmpose_takes(tmp_path, "gt")}
+    found = {(s.subject, s.action): s for s in human36m.mmpose_takes(tmp_path, "gt")}
     assert set(found) == set(truth.world)
     for key, sequence in found.items():
         assert np.array_equal(sequence.joints_2d, truth.pixels[key])
@@ -168,7 +168,7 @@ def test_mmpose_detections_beside_and_rows_in_any_order(tmp_path):
         order = rng.permutation(len(fields["imgname"]))
         np.savez(path, **{name: array[order] for name, array in fields.items()})
         np.save(base / "joint_2d_det_files" / f"cpn_{split}.npy", fields["part"][order] + [2, 0, 0])
-    found = list(human36m._mmpose_takes(tmp_path, "cpn"))
+    found = list(human36m.mmpose_takes(tmp_path, "cpn"))
     assert found[0].fps == 10
     for s in found:
         shifted = truth.pixels[s.subject, s.action] + [2, 0]
@@ -363,7 +363,7 @@ def test_check_counts_and_shows(written):
 
 def test_official_counts_would_pass(written, monkeypatch):
     found = {"S1": 360, "S5 to S8": 1440, "S9 and S11": 708}
-    monkeypatch.setattr(human36m, "OFFICIAL_PICTURES", found)
+    monkeypatch.setattr("posebook.data.official.human36m.load.OFFICIAL_PICTURES", found)
     assert human36m.check(written[0]).status == 0
 
 

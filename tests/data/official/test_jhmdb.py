@@ -11,6 +11,7 @@ from scipy.io import loadmat, savemat
 from posebook.data.fixtures import images as fixtures_2d
 from posebook.data.formats.matlab import read_mat
 from posebook.data.official import jhmdb
+from posebook.data.official.jhmdb import contents
 from posebook.data.records import VideoClip
 
 
@@ -338,8 +339,8 @@ def test_check_says_what_is_there_and_what_is_not(official, clips):
 
 
 def test_check_of_the_official_counts_is_content(clips, official, monkeypatch):
-    monkeypatch.setattr(jhmdb, "CLIPS", {1: (24, 12), 2: (24, 12), 3: (24, 12)})
-    monkeypatch.setattr(jhmdb, "FRAMES", 108)
+    monkeypatch.setattr(contents, "CLIPS", {1: (24, 12), 2: (24, 12), 3: (24, 12)})
+    monkeypatch.setattr(contents, "FRAMES", 108)
     assert jhmdb.check(official).status == 0
 
 
@@ -366,7 +367,7 @@ def test_check_tells_each_fault_once(copy, clips, monkeypatch):
     """The clip is in all three splits, and its picture is missing once."""
     (copy / "Rename_Images" / clips[0].action / clips[0].name / "00002.png").unlink()
     read, tried = jhmdb.read_clip, []
-    monkeypatch.setattr(jhmdb, "read_clip", lambda f, e: tried.append(e.name) or read(f, e))
+    monkeypatch.setattr(contents, "read_clip", lambda f, e: tried.append(e.name) or read(f, e))
     report = jhmdb.check(copy)
     assert len(tried) == len(set(tried)) == 36, "nor is a clip read three times"
     assert len(report.problems) == 1 and "lacks 00002.png" in report.problems[0][0]

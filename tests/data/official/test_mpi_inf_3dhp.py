@@ -50,7 +50,8 @@ def test_joints_that_are_read_in_another_order_are_named(tmp_path, monkeypatch):
     fixtures_3d.write_training(place, 12, 0)
     assert list(findings([mpi_inf_3dhp.read_training(tmp_path, 1, 1)])) == []
     coco = [9, 10, 10, 10, 10, 11, 14, 12, 15, 13, 16, 4, 1, 5, 2, 6, 3]
-    monkeypatch.setattr(mpi_inf_3dhp, "OF_28", [mpi_inf_3dhp.OF_28[j] for j in coco])
+    order = [mpi_inf_3dhp.OF_28[j] for j in coco]
+    monkeypatch.setattr("posebook.data.official.mpi_inf_3dhp.training.OF_28", order)
     with pytest.raises(ValueError, match=r"annot\.mat .*: S1: joint 0 lies .* COCO's order"):
         collect([mpi_inf_3dhp.read_training(tmp_path, 1, 1)])
 

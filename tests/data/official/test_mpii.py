@@ -334,8 +334,8 @@ def test_check_counts_pictures_where_nobody_is_held_out(stills, tmp_path):
 
 @pytest.mark.parametrize("form", ["original", "converted", "pytorch_pose"])
 def test_check_of_the_official_counts_is_content(form, request, monkeypatch):
-    monkeypatch.setattr(mpii, "PEOPLE", (8, 6))
-    monkeypatch.setattr(mpii, "PICTURES", 9)
+    monkeypatch.setattr("posebook.data.official.mpii.load.PEOPLE", (8, 6))
+    monkeypatch.setattr("posebook.data.official.mpii.load.PICTURES", 9)
     assert mpii.check(request.getfixturevalue(form)).status == 0
 
 

@@ -14,7 +14,7 @@ from posebook.data.official.overlays import SIDE, overlays
 def sequence(tmp_path_factory):
     folder = tmp_path_factory.mktemp("human36m")
     fixtures_3d.write_human36m(folder, frames=1)
-    return next(human36m._videopose3d_takes(folder, "gt"))
+    return next(human36m.videopose3d_takes(folder, "gt"))
 
 
 def drawn(picture):
