@@ -57,7 +57,8 @@ def sentence_of(room: str) -> str:
     """The first line of the docstring of a package or lone module."""
     path = ROOT / room.replace(".", "/")
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
+    whole = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return whole.split("\n")[0].replace("::", ".")
 
 
 def page_of(name: str) -> str:
@@ -99,7 +100,7 @@ def page(head: str, found: dict[str, list[str]]) -> str:
     for room, modules in found.items():
         parts.append(f"## `{room}`\n")
         if modules != [room]:
-            parts.append(f"{sentence_of(room)}\n")
+            parts.append(f"```{{eval-rst}}\n.. automodule:: {room}\n```\n")
         for module in modules:
             title = f"### `{module.removeprefix('posebook.')}`\n\n" if module != room else ""
             parts.append(f"{title}```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n")

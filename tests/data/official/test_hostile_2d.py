@@ -283,7 +283,7 @@ def test_a_bad_value_where_it_counts_is_always_refused(form, path, value):
 def test_a_spoilt_picture_is_shown_or_told(tmp_path, kind):
     clip = fixtures_2d.penn_clips(1, 1)[0]
     path = tmp_path / f"a.{kind.replace('palette', 'png')}"
-    fixtures_2d._save(clip.pictures[0], path, palette=kind == "palette")
+    fixtures_2d.save(clip.pictures[0], path, palette=kind == "palette")
     content = path.read_bytes()
     fields = {name: getattr(clip, name) for name in ("joints", "visible", "box", "joint_set")}
     record = VideoClip([path], **fields, split="train", name="a", action="")

@@ -56,19 +56,19 @@ def copy(request, tmp_path):
 def write_release(folder, annolist, in_training=None):
     """An original file of these pictures."""
     in_training = np.ones((1, len(annolist))) if in_training is None else in_training
-    release = {"annolist": fixtures_2d._structs(annolist), "img_train": in_training}
+    release = {"annolist": fixtures_2d.structs(annolist), "img_train": in_training}
     savemat(folder / mpii.ORIGINAL, {"RELEASE": release})
     return folder / mpii.ORIGINAL
 
 
 def person(**fields):
-    point = fixtures_2d._structs([{"x": 5.0, "y": 6.0, "id": 0.0, "is_visible": 1.0}])
+    point = fixtures_2d.structs([{"x": 5.0, "y": 6.0, "id": 0.0, "is_visible": 1.0}])
     usual = {"scale": 1.0, "objpos": {"x": 50.0, "y": 60.0}, "annopoints": {"point": point}}
     return usual | fields
 
 
 def one_picture(*people):
-    return [{"image": {"name": "a.jpg"}, "annorect": fixtures_2d._structs(people)}]
+    return [{"image": {"name": "a.jpg"}, "annorect": fixtures_2d.structs(people)}]
 
 
 # ---------------------------------------------------------------- what was written comes back
@@ -188,14 +188,14 @@ def test_without_the_list_every_tenth_picture_is_held_out(tmp_path):
 )  # fmt: skip
 def test_all_forms_of_is_visible(tmp_path, form, seen):
     points = [{"x": 5.0, "y": 6.0, "id": 3.0, "is_visible": form}]
-    points = fixtures_2d._structs(points)
+    points = fixtures_2d.structs(points)
     path = write_release(tmp_path, one_picture(person(annopoints={"point": points})))
     ((*_, labelled, visible, _),) = [p for part in mpii.read_original(path)[:2] for p in part]
     assert np.flatnonzero(labelled).tolist() == [3] and visible[3] == seen
 
 
 def test_an_absent_is_visible(tmp_path):
-    points = fixtures_2d._structs([{"x": 5.0, "y": 6.0, "id": 3.0}])
+    points = fixtures_2d.structs([{"x": 5.0, "y": 6.0, "id": 3.0}])
     path = write_release(tmp_path, one_picture(person(annopoints={"point": points})))
     (found,) = [p for part in mpii.read_original(path)[:2] for p in part]
     assert found[3][3]
@@ -255,7 +255,7 @@ def test_what_is_no_converted_file(tmp_path, content):
 
 def point(**fields):
     usual = {"x": 5.0, "y": 6.0, "id": 3.0, "is_visible": 1.0} | fields
-    return {"annopoints": {"point": fixtures_2d._structs([usual])}}
+    return {"annopoints": {"point": fixtures_2d.structs([usual])}}
 
 
 @pytest.mark.parametrize(
