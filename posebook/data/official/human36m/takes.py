@@ -59,7 +59,7 @@ def check_name(path: Path, subject: str, take: str) -> None:
 
 
 def check_array(where: str, array: object, *shapes: tuple[int, ...]) -> None:
-    """Raise a ValueError unless an array is of numbers, (T, *shape), one of `shapes`, T > 0."""
+    """Raise a ValueError unless an array holds numbers and is T rows of one of `shapes`, T > 0."""
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         raise ValueError(f"{where} is no array of floating-point numbers")
     if array.shape[1:] not in shapes or len(array) == 0:
