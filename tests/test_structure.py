@@ -1,6 +1,7 @@
 """A chapter is a folder, what chapters share lies below, and no import runs up or round."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,23 @@ def test_no_import_runs_round():
 
     for module in MODULES:
         visit(module)
+
+
+def test_no_folder_runs_round():
+    """What stands beside each other in a room, files and folders alike, knows no way round."""
+    beside: dict[str, dict[str, set[str]]] = {}  # room -> what stands in it -> what that imports
+    for module in MODULES:
+        for other in imports_of(module):
+            mine, theirs = module.split("."), other.split(".")
+            same = next(k for k, pair in enumerate(zip(mine, theirs)) if len({*pair}) > 1)
+            known = beside.setdefault(".".join(mine[:same]), {})
+            if "__init__" not in (mine[same], theirs[same]):
+                known.setdefault(mine[same], set()).add(theirs[same])
+    for room, known in beside.items():
+        try:
+            tuple(TopologicalSorter(known).static_order())
+        except CycleError as round_:
+            pytest.fail(f"{room}: {' -> '.join(round_.args[1])}")
 
 
 def test_every_module_says_what_it_is_for():

@@ -2,14 +2,12 @@
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import ExifTags, Image
 
-from posebook.data.official.folders import lfs_pointer, refuse_pointer
-from posebook.data.official.report import Report
+from posebook.data.formats.pointers import lfs_pointer, refuse_pointer
 
 
 def names_in(folder: Path, remedy: str = "") -> list[str]:
@@ -111,23 +109,3 @@ def picture_size(path: Path) -> tuple[int, int]:
         if path.is_file():
             refuse_pointer(path)
         raise ValueError(f"{path}: cannot be read as a picture ({reason})") from None
-
-
-def report_errors(
-    report: Report,
-    errors: Sequence[Exception],
-    most: int = 8,
-    otherwise: str = "unpack the official archive anew",
-) -> None:
-    """Add errors to a report: what is wrong before the first semicolon, the remedy behind it.
-
-    Args:
-        otherwise: the remedy where an error has none. The same words are told once. Of many errors
-            only the first few are told, and how many more there are: usually it is one fault.
-    """
-    errors = list(dict.fromkeys(map(str, errors)))
-    for problem in errors[:most]:
-        what, _, remedy = problem.partition("; ")
-        report.problem(what, remedy or otherwise)
-    if len(errors) > most:
-        report.problem(f"{len(errors) - most} more files are wrong", "mend these first")

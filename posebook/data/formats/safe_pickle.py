@@ -26,7 +26,7 @@ from posebook.data.formats.plain_pickle import (
     run,
     shape_of,
 )
-from posebook.data.official.folders import lfs_pointer
+from posebook.data.formats.pointers import lfs_pointer
 
 LIMIT = 4 << 30  # bytes that one array or pickle may take once decompressed
 MOST_RATIO = 200  # of compression; poses reach 5, a bomb a thousand

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from posebook.data.formats.files import names_in, numbered_pictures, picture_size, report_errors
+from posebook.data.formats.files import names_in, numbered_pictures, picture_size
 from posebook.data.formats.matlab import MatFile, read_mat
 from posebook.data.official.folders import find
 from posebook.data.official.report import Report
@@ -194,7 +194,7 @@ def check(folder: Path) -> Report:
         names = label_names(folder)
         _part(folder, "frames")
     except (ValueError, OSError) as problem:
-        report_errors(report, [problem])
+        report.add_errors([problem])
         return report
     for name in tqdm(names, desc="labels", unit="clip", delay=5):
         try:
@@ -205,7 +205,7 @@ def check(folder: Path) -> Report:
         except (ValueError, OSError) as problem:
             errors.append(problem)
     report.found.append(f"{len(names)} labels, of which {len(clips)} could be read with pictures")
-    report_errors(report, errors)
+    report.add_errors(errors)
     for part, wanted, frames in zip(("train", "test"), CLIPS, FRAMES):
         mine = [label for label in labels.values() if label.split == part]
         report.counts.append((f"clips, {part}", len(mine), wanted))

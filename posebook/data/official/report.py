@@ -35,6 +35,26 @@ class Report:
         """Add a problem with what to do about it."""
         self.problems.append((str(what), remedy))
 
+    def add_errors(
+        self,
+        errors: Sequence[Exception],
+        most: int = 8,
+        otherwise: str = "unpack the official archive anew",
+    ) -> None:
+        """Add errors: what is wrong before the first semicolon, the remedy behind it.
+
+        Args:
+            otherwise: the remedy where an error has none. The same words are told once. Of many
+                errors only the first few are told, and how many more there are: usually it is one
+                fault.
+        """
+        errors = list(dict.fromkeys(map(str, errors)))
+        for problem in errors[:most]:
+            what, _, remedy = problem.partition("; ")
+            self.problem(what, remedy or otherwise)
+        if len(errors) > most:
+            self.problem(f"{len(errors) - most} more files are wrong", "mend these first")
+
     @property
     def wrong_counts(self) -> list[tuple[str, int, int]]:
         return [count for count in self.counts if count[1] != count[2]]

@@ -6,9 +6,7 @@ from posebook.data.formats.files import (
     numbered_pictures,
     picture_size,
     read_json,
-    report_errors,
 )
-from posebook.data.official.report import Report
 
 
 @pytest.fixture
@@ -93,16 +91,3 @@ def test_a_pointer_of_git_lfs_is_no_picture_and_no_json(tmp_path):
 def test_a_missing_folder_is_told_with_its_remedy(tmp_path):
     with pytest.raises(FileNotFoundError, match="no folder .*absent .*; look again"):
         numbered_pictures(tmp_path / "absent", "{:03d}.png", 3, "look again")
-
-
-def test_the_same_error_is_told_once(tmp_path):
-    report = Report("jhmdb", tmp_path)
-    report_errors(report, [ValueError("a is bad; mend it"), OSError("a is bad; mend it")] * 3)
-    assert report.problems == [("a is bad", "mend it")]
-
-
-def test_many_errors_are_told_in_few_words(tmp_path):
-    report = Report("jhmdb", tmp_path)
-    report_errors(report, [ValueError(f"file {k} is bad; mend it") for k in range(11)])
-    assert report.problems[0] == ("file 0 is bad", "mend it")
-    assert len(report.problems) == 9 and report.problems[-1][0] == "3 more files are wrong"

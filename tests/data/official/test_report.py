@@ -42,6 +42,19 @@ def test_what_makes_it_fail(report, change):
     assert report.status == 1 and "Something is missing or wrong." in str(report)
 
 
+def test_the_same_error_is_told_once(tmp_path):
+    report = Report("jhmdb", tmp_path)
+    report.add_errors([ValueError("a is bad; mend it"), OSError("a is bad; mend it")] * 3)
+    assert report.problems == [("a is bad", "mend it")]
+
+
+def test_many_errors_are_told_in_few_words(tmp_path):
+    report = Report("jhmdb", tmp_path)
+    report.add_errors([ValueError(f"file {k} is bad; mend it") for k in range(11)])
+    assert report.problems[0] == ("file 0 is bad", "mend it")
+    assert len(report.problems) == 9 and report.problems[-1][0] == "3 more files are wrong"
+
+
 def test_sheet_is_a_picture_of_all_samples(report, tmp_path):
     (tmp_path / "out").mkdir()
     report.folder = tmp_path / "data"

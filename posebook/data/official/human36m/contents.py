@@ -50,7 +50,6 @@ def check(folder: Path) -> Report:
 
 
 def _check_detections(report: Report, folder: Path, detections: str) -> None:
-    from posebook.data.formats.files import report_errors
     from posebook.data.official.overlays import overlays
 
     faults: list[Exception] = []
@@ -60,7 +59,7 @@ def _check_detections(report: Report, folder: Path, detections: str) -> None:
         faults.append(problem)
         sequences = []
     anew = f"put a whole and unchanged file in its place ({detections})"
-    report_errors(report, faults, otherwise=anew)
+    report.add_errors(faults, otherwise=anew)
     if not sequences:
         return
     report.missing += [f"{detections}: {gap}" for gap in gaps(sequences)]

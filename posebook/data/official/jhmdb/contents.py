@@ -4,9 +4,6 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from posebook.data.formats.files import (
-    report_errors,
-)
 from posebook.data.official.jhmdb.clips import read_clip, recovered_scale
 from posebook.data.official.jhmdb.coco import is_coco
 from posebook.data.official.jhmdb.facts import CLIPS, FRAMES, SOURCE
@@ -31,7 +28,7 @@ def check(folder: Path) -> Report:
             continue
         for part, count, wanted in zip(("train", "test"), found, official, strict=True):
             report.counts.append((f"split {split}, clips for {part}", count, wanted))
-    report_errors(report, errors)
+    report.add_errors(errors)
     clips = {name: clip for name, clip in clips.items() if clip}
     report.counts.append(("clips", len(clips), sum(CLIPS[1])))
     report.counts.append(("frames", sum(map(len, clips.values())), FRAMES))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posebook.data.official.folders import refuse_pointer
+from posebook.data.formats.pointers import refuse_pointer
 from posebook.data.official.mpi_inf_3dhp.archive import REMEDY
 from posebook.geometry.camera import Camera
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from posebook.data.official.folders import find, refuse_pointer
+from posebook.data.formats.pointers import refuse_pointer
+from posebook.data.official.folders import find
 from posebook.data.official.mpi_inf_3dhp.archive import (
     ACTIVITIES,
     REMEDY,

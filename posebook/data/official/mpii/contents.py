@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from posebook.data.formats.files import picture_size, report_errors
+from posebook.data.formats.files import picture_size
 from posebook.data.official.mpii.load import annotations, people_of
 from posebook.data.official.mpii.records import SOURCE, as_records
 from posebook.data.official.report import Report
@@ -19,7 +19,7 @@ def check(folder: Path) -> Report:
         report.counts += counts
         stills = as_records(folder, train, valid)
     except (ValueError, OSError) as problem:
-        report_errors(report, [problem])
+        report.add_errors([problem])
         return report
     if form == "mat" and len(places) == 1:
         report.notes.append(
@@ -42,5 +42,5 @@ def check(folder: Path) -> Report:
                 continue
             name = f"{record.split} {record.pictures[at].name}"
             report.samples += sample_of(record, at, name, report)
-    report_errors(report, errors)
+    report.add_errors(errors)
     return report
