@@ -75,3 +75,12 @@ def find(folder: Path, name: str) -> Path:
     if not same:
         raise FileNotFoundError(f"{folder} has no {name}")
     return path
+
+
+def has(folder: Path, name: str) -> bool:
+    """Whether `find` finds a name in a folder."""
+    try:
+        find(folder, name)
+    except FileNotFoundError:
+        return False
+    return True

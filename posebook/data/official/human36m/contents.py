@@ -4,19 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from posebook.data.official.folders import other_form
+from posebook.data.official.folders import has, other_form
 from posebook.data.official.human36m.fit import distances
 from posebook.data.official.human36m.load import OTHER_FORMS, counts, gaps, read_all
-from posebook.data.official.human36m.mmpose import has
 from posebook.data.official.human36m.takes import CAMERAS, TEST_SUBJECTS, TRAIN_SUBJECTS
+from posebook.data.official.overlays import overlays
 from posebook.data.official.report import Report
 
 
 def check(folder: Path) -> Report:
     """What a folder holds of Human3.6M; see `posebook.data.official.report`."""
-    # Imported only here: no experiment depends on how a report is written and drawn.
-    from posebook.data.official.report import Report
-
     folder = Path(folder)
     report = Report("human36m", folder)
     names = sorted(entry.name for entry in folder.iterdir())
@@ -50,8 +47,6 @@ def check(folder: Path) -> Report:
 
 
 def _check_detections(report: Report, folder: Path, detections: str) -> None:
-    from posebook.data.official.overlays import overlays
-
     faults: list[Exception] = []
     try:
         sequences = read_all(folder, detections, faults)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from posebook.data.official.folders import listed, other_form
+from posebook.data.official.folders import has, listed, other_form
 from posebook.data.official.human36m.fit import check_fit, lens_order, swap_lens
-from posebook.data.official.human36m.mmpose import has, mmpose_takes
+from posebook.data.official.human36m.mmpose import mmpose_takes
 from posebook.data.official.human36m.takes import (
     ACTIONS,
     DAMAGED,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from posebook.data.formats import safe_pickle
-from posebook.data.official.folders import find
+from posebook.data.official.folders import find, has
 from posebook.data.official.human36m.takes import (
     CAMERAS,
     DROPPED,
@@ -23,15 +23,6 @@ from posebook.data.official.human36m.takes import (
 from posebook.data.recorded.rig import human36m_rig
 from posebook.data.records import ViewSequence
 from posebook.geometry.skeleton import H36M
-
-
-def has(folder: Path, name: str) -> bool:
-    """Whether `folders.find` finds a name in a folder."""
-    try:
-        find(folder, name)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def mmpose_takes(folder: Path, detections: str, faults: Faults = None) -> Iterator[ViewSequence]:

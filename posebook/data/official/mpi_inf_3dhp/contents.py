@@ -16,15 +16,12 @@ from posebook.data.official.mpi_inf_3dhp.archive import (
 )
 from posebook.data.official.mpi_inf_3dhp.recordings import read_test
 from posebook.data.official.mpi_inf_3dhp.training import read_training
+from posebook.data.official.overlays import overlays
 from posebook.data.official.report import Report
 
 
 def check(folder: Path) -> Report:
     """What a folder holds of MPI-INF-3DHP; see `posebook.data.official.report`."""
-    # Imported only here: no experiment depends on how a report is written and drawn.
-    from posebook.data.official.overlays import overlays
-    from posebook.data.official.report import Report
-
     folder = Path(folder)
     report = Report("mpi-inf-3dhp", folder)
     nothing = nothing_of_it(folder)
