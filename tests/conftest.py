@@ -1,10 +1,13 @@
 """What several test modules share: the repository's root, its tools, the folder of a built book."""
 
 import importlib.util
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from torch.utils._python_dispatch import TorchDispatchMode
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,3 +50,36 @@ def load_tool(monkeypatch):
         return module
 
     return load
+
+
+@pytest.fixture
+def operations() -> Callable[[Callable[[], object]], int]:
+    """How many of torch's operators a call runs: what is batched runs as many for any batch."""
+
+    class Counted(TorchDispatchMode):
+        number = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            self.number += 1
+            return function(*args, **(kwargs or {}))
+
+    def count(call: Callable[[], object]) -> int:
+        with Counted() as counted:
+            call()
+        return counted.number
+
+    return count
+
+
+@pytest.fixture
+def no_hang():
+    """A test that never ends is broken off after two minutes, and fails where it stands."""
+
+    def break_off(*_):
+        raise RuntimeError("this has not ended within two minutes")
+
+    before = signal.signal(signal.SIGALRM, break_off)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

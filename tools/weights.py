@@ -16,8 +16,8 @@ import sys
 import torch
 
 from posebook import lifting
-from posebook.data.pairs import collect
 from posebook.data.sources import load_views
+from posebook.data.views import collect
 from posebook.experiments.drawn import left_by
 from posebook.experiments.run import run
 from posebook.paths import CLONE, results_folder

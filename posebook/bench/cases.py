@@ -13,9 +13,10 @@ from posebook.bench import references
 from posebook.bench.measure import Case
 from posebook.data.fixtures import images
 from posebook.data.official import jhmdb
-from posebook.data.pairs import Views, draw_views, gather
+from posebook.data.pairs import draw_views, gather
 from posebook.data.rendered import render
 from posebook.data.rendered.takes import still_take
+from posebook.data.views import Views
 from posebook.lifting import prepare, rows
 from posebook.lifting.train import pair_loss
 from posebook.metrics import pose3d

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from posebook.data.pairs import Views
 from posebook.data.records import ViewSequence
+from posebook.data.views import Views
 from posebook.geometry.camera import rig_key, stack, to_tensor, virtual_rig
 from posebook.geometry.multiview import collapsed, estimate_relative_pose, triangulate
 

@@ -18,9 +18,9 @@ import torch
 
 from posebook import factorization, lifting, results, video
 from posebook.data.captured import climb
-from posebook.data.pairs import Views, collect
 from posebook.data.recorded.views import see_clips
 from posebook.data.sources import EMBEDDED_VIDEO, EMBEDDED_VIEWS, load_views
+from posebook.data.views import Views, collect
 from posebook.experiments import floors
 from posebook.experiments.catalogue import DRAWN, command, find, settings
 from posebook.experiments.run import check_device

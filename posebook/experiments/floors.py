@@ -6,7 +6,7 @@ row above its floor has learned less than nothing about pictures.
 
 from torch import Tensor
 
-from posebook.data.pairs import Views
+from posebook.data.views import Views
 from posebook.factorization.pictures import pelvis_axes
 from posebook.lifting.evaluate import errors
 from posebook.metrics import pose3d as metrics

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from posebook.data.pairs import collect
 from posebook.data.recorded.pose2sim import load_pose2sim
+from posebook.data.views import collect
 from posebook.data.virtual import triangulated
 from posebook.factorization import measures as disentangle
 from posebook.factorization import mirror

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from posebook.data.pairs import Views
+from posebook.data.views import Views
 from posebook.geometry.camera import project
 from posebook.geometry.skeleton import H36M
 
@@ -74,7 +74,7 @@ def normalize(X: Tensor, found: Tensor | None = None) -> tuple[Tensor, Tensor]:
         *pose, joint, _ = (~torch.isfinite(X)).nonzero()[0].tolist()
         raise ValueError(
             f"2D pose {tuple(pose)}: joint {H36M.names[joint]} is missing (NaN or infinite); fill "
-            "it in and mark it with confidence 0, as posebook.data.pairs.collect does"
+            "it in and mark it with confidence 0, as posebook.data.views.collect does"
         )
     centred = X - X[..., H36M.root : H36M.root + 1, :]
     distance = centred[..., _OTHERS, :].norm(dim=-1)

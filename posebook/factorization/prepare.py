@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from posebook.data.done import check_done, generated, refuse_generated
-from posebook.data.pairs import collect
 from posebook.data.records import ViewSequence
 from posebook.data.sources import EMBEDDED_VIEWS, GENERATED_VIEWS, load_views
+from posebook.data.views import collect
 from posebook.data.virtual import with_views
 from posebook.factorization.dictionary import Dictionary
 from posebook.factorization.network import FactorizationNetwork

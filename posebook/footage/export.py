@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from posebook.data.pairs import along_time
+from posebook.data.gaps import along_time
 from posebook.geometry.rotations import best_rotation
 from posebook.geometry.skeleton import H36M
 from posebook.storage import whole

@@ -14,9 +14,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_of
 
-from posebook.data.pairs import Views, collect
 from posebook.data.plausible import DOUBTS
 from posebook.data.records import ViewSequence
+from posebook.data.views import Views, collect
 from posebook.data.virtual import triangulated
 from posebook.footage.lifter import LIFTERS, in_space
 from posebook.footage.lifter import NETWORK as BEGIN

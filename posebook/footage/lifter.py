@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from posebook.data.pairs import fill_missing
+from posebook.data.gaps import fill_missing
 from posebook.footage.tracks import FEWEST
 from posebook.geometry.camera import Camera, to_tensor
 from posebook.geometry.skeleton import H36M

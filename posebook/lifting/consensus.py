@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from posebook.data.pairs import Views
+from posebook.data.views import Views
 from posebook.data.virtual import without_gaps
 from posebook.geometry.camera import stack, to_tensor
 from posebook.geometry.multiview import triangulate

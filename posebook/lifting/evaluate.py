@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from posebook.data.pairs import Views, collect
 from posebook.data.recorded.pose2sim import load_pose2sim
+from posebook.data.views import Views, collect
 from posebook.data.virtual import triangulated
 from posebook.geometry.skeleton import H36M, PCK3D_JOINTS
 from posebook.lifting.network import LiftingNetwork

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from posebook.data.pairs import collect
 from posebook.data.records import ViewSequence
+from posebook.data.views import collect
 from posebook.geometry.camera import project
 from posebook.lifting.network import LiftingNetwork, global_pose
 from posebook.metrics.pose3d import mpjpe, root_relative

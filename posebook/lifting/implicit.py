@@ -8,7 +8,7 @@ in every view, and so it is least at a triangulation.
 import numpy as np
 from torch import Tensor
 
-from posebook.data.pairs import Views
+from posebook.data.views import Views
 from posebook.geometry.camera import stack, to_tensor
 from posebook.geometry.multiview import triangulate
 from posebook.lifting.losses import WEIGHTS

@@ -18,7 +18,7 @@ from torch import Tensor
 from posebook import lifting
 from posebook.data.official import human36m, mpi_inf_3dhp
 from posebook.data.official.mpi_inf_3dhp import Recording
-from posebook.data.pairs import collect
+from posebook.data.views import collect
 from posebook.geometry.camera import to_tensor
 from posebook.lifting.network import LiftingNetwork
 from posebook.metrics import pose3d as metrics

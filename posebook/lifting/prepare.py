@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from posebook.data.done import check_done, generated, refuse_generated
-from posebook.data.pairs import Views, collect
 from posebook.data.records import ViewSequence
 from posebook.data.sources import EMBEDDED_VIEWS, GENERATED_VIEWS, load_views
+from posebook.data.views import Views, collect
 from posebook.data.virtual import recover_rigs, triangulate_labels, with_views
 from posebook.geometry.skeleton import H36M
 from posebook.lifting.consensus import consensus_labels

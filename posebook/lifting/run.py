@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from posebook.data.pairs import Views
 from posebook.data.sources import EMBEDDED_VIEWS
+from posebook.data.views import Views
 from posebook.lifting.evaluate import errors, evaluate, evaluate_real, predict
 from posebook.lifting.prepare import build, load
 from posebook.lifting.rows import Profile, Variant, in_steps, steps_of

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from posebook.data.pairs import PairBatch, Views
+from posebook.data.pairs import PairBatch
+from posebook.data.views import Views
 from posebook.geometry.camera import project, transform
 from posebook.geometry.places import once
 from posebook.geometry.reflection import OTHER_SIDE, reflected

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from posebook.data.pairs import Views
 from posebook.data.records import ViewSequence
+from posebook.data.views import Views
 from posebook.geometry.camera import project, rig_key, transform
 from posebook.geometry.multiview import epipolar_distance
 from posebook.geometry.rotations import hat

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from posebook.data.pairs import PairBatch, Views, draw_views, gather
+from posebook.data.pairs import PairBatch, draw_views, gather
+from posebook.data.views import Views
 from posebook.geometry.camera import Z_MIN, transform
 from posebook.lifting import losses
 from posebook.lifting.network import LiftingNetwork, global_pose

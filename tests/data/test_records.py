@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from posebook.data.pairs import collect
 from posebook.data.plausible import DOUBTS
 from posebook.data.records import ImageSet, VideoClip, ViewSequence, stack_views
+from posebook.data.views import collect
 from posebook.data.virtual import triangulated
 from posebook.geometry.camera import Camera
 

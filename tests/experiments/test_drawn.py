@@ -8,9 +8,9 @@ import torch
 
 from posebook import factorization, lifting, results, video
 from posebook.data import sources
-from posebook.data.pairs import collect
 from posebook.data.recorded.motion import load_motion
 from posebook.data.recorded.views import ViewsSize, make_views, see_clips
+from posebook.data.views import collect
 from posebook.experiments import drawn, floors
 from posebook.experiments.catalogue import DRAWN, settings
 from posebook.experiments.drawn import SINGLE, TAKEN_APART, draw, joints_of, left_by

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from posebook.data.pairs import collect
 from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.data.views import collect
 from posebook.factorization.pictures import body_size, normalize, prepare
 from posebook.geometry.rotations import angle, best_rotation
 from posebook.metrics import pose3d as metrics

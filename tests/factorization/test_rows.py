@@ -10,8 +10,8 @@ import torch
 from posebook import factorization
 from posebook.book.thesis import read_claims
 from posebook.data import sources
-from posebook.data.pairs import collect
 from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.data.views import collect
 from posebook.experiments.catalogue import find, settings
 from posebook.experiments.run import outcome_of, record_of
 from posebook.factorization.dictionary import EncoderDecoder, level_sizes

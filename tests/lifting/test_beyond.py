@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from posebook import lifting
-from posebook.data.pairs import collect
 from posebook.data.recorded.views import make_views
+from posebook.data.views import collect
 from posebook.experiments.catalogue import settings
 from posebook.geometry.camera import transform
 from posebook.lifting.rows import EXPERIMENTS, PROFILES, VARIANTS, Variant, steps_of

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from posebook.data.pairs import collect
 from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.data.views import collect
 from posebook.geometry.camera import stack
 from posebook.geometry.skeleton import H36M
 from posebook.lifting import consensus

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from posebook.data.pairs import collect
 from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.data.views import collect
 from posebook.geometry.camera import project
 from posebook.lifting import examples
 from posebook.metrics.pose3d import root_relative

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from posebook.data.pairs import collect, gather
+from posebook.data.pairs import gather
 from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.data.views import collect
 from posebook.geometry.camera import project, transform
 from posebook.lifting import losses
 from posebook.lifting.implicit import implicit_labels, view_weights

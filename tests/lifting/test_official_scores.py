@@ -7,7 +7,7 @@ import torch
 from posebook import lifting
 from posebook.data.fixtures import views as fixtures_3d
 from posebook.data.official import human36m, mpi_inf_3dhp
-from posebook.data.pairs import collect
+from posebook.data.views import collect
 from posebook.geometry.skeleton import PCK3D_JOINTS
 from posebook.lifting import official_scores as official_evaluation
 from posebook.lifting.network import LiftingNetwork

@@ -9,8 +9,8 @@ import torch
 
 from posebook import lifting
 from posebook.data.done import only_embedded
-from posebook.data.pairs import collect
 from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.data.views import collect
 from posebook.data.virtual import recover_rigs, triangulate_labels
 from posebook.experiments import catalogue
 from posebook.experiments.catalogue import settings

@@ -11,8 +11,8 @@ import torch
 
 from posebook import lifting
 from posebook.data import sources
-from posebook.data.pairs import collect
 from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.data.views import collect
 from posebook.data.virtual import add_virtual_views, recover_rigs, triangulate_labels
 from posebook.experiments.catalogue import find, settings
 from posebook.experiments.run import outcome_of, record_of

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from posebook.data.pairs import collect, draw_views, gather
+from posebook.data.pairs import draw_views, gather
 from posebook.data.recorded.views import ViewsSize, make_views
+from posebook.data.views import collect
 from posebook.geometry.camera import project, transform
 from posebook.geometry.reflection import reflected
 from posebook.geometry.skeleton import H36M

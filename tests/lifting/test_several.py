@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from posebook.data.pairs import collect
 from posebook.data.recorded.views import make_views
 from posebook.data.sources import ViewsSize
+from posebook.data.views import collect
 from posebook.geometry.camera import project, transform
 from posebook.lifting import several
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from posebook import lifting
-from posebook.data.pairs import collect, draw_views, gather
+from posebook.data.pairs import draw_views, gather
 from posebook.data.recorded.views import make_views
+from posebook.data.views import collect
 from posebook.experiments.catalogue import settings
 from posebook.lifting import losses
 from posebook.lifting.consensus import Teacher

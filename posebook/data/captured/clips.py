@@ -15,7 +15,7 @@ from posebook.data.captured.bvh import read_bvh
 from posebook.data.captured.c3d import read_c3d
 from posebook.data.captured.capture import Capture
 from posebook.data.captured.joints import MAPS, Map, find_map, to_h36m
-from posebook.data.pairs import along_time
+from posebook.data.gaps import along_time
 from posebook.data.recorded import body
 from posebook.data.recorded.motion import MotionClip
 from posebook.geometry.skeleton import H36M

@@ -10,10 +10,10 @@ import pytest
 
 from posebook.data.captured import climb
 from posebook.data.formats.wheels import open_wheel
-from posebook.data.pairs import collect
 from posebook.data.recorded.body import bone_lengths
 from posebook.data.recorded.motion import load_motion
 from posebook.data.recorded.views import TEST_SUBJECTS, see_clips
+from posebook.data.views import collect
 from posebook.geometry.skeleton import H36M
 
 WALK = next(clip for clip in load_motion() if clip.name == "walk").joints

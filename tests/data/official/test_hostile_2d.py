@@ -8,7 +8,6 @@ import copy
 import json
 import math
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,8 @@ from posebook.data.official.report import Report
 from posebook.data.official.samples import sample_of
 from posebook.data.records import VideoClip
 
+pytestmark = pytest.mark.usefixtures("no_hang")
 MUTATIONS = int(os.environ.get("POSEBOOK_MUTATIONS", 25))
-SLOWEST = 5.0  # seconds; a mutation that takes longer counts as a hang
 
 
 @dataclass
@@ -45,7 +44,6 @@ class Form:
 
     def outcome(self) -> str:
         """What loading says: "" if it succeeds, else its sentence. All else is raised."""
-        start = time.perf_counter()
         try:
             self.load()
             message = ""
@@ -53,7 +51,6 @@ class Form:
             message = str(refusal)
             assert self.path.name in message or self.path.parent.name in message, message
             assert "\n" not in message and len(message) > 30 and "; " in message, message
-        assert time.perf_counter() - start < SLOWEST
         return message
 
 

@@ -9,7 +9,6 @@ import io
 import os
 import pickle
 import shutil
-import time
 import zipfile
 
 import h5py
@@ -23,9 +22,8 @@ from posebook.data.official import human36m, mpi_inf_3dhp
 from posebook.data.records import ViewSequence
 
 # Spoiled numbers overflow in NumPy and SciPy, and small files are warned of; errors are the matter.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("no_hang")]
 MUTATIONS = int(os.environ.get("POSEBOOK_MUTATIONS", "24"))
-LONGEST = 20.0  # seconds for one spoiled file, on a slow and busy machine
 
 
 class RunsCode:
@@ -97,14 +95,12 @@ def _set(array, index, value):
 
 def outcome(read, must_fail, what):
     """Read a spoiled file; either one sentence, or records that are sound."""
-    started = time.perf_counter()
     try:
         found = read()
     except (ValueError, FileNotFoundError) as problem:
         sentence = str(problem)
         assert sentence and "\n" not in sentence and len(sentence) < 600, (what, sentence)
         found = None
-    assert time.perf_counter() - started < LONGEST, what
     assert not os.path.exists("obeyed"), "a file has run code"
     if found is not None:
         assert not must_fail, f"{what} was let through"

@@ -9,7 +9,7 @@ import pytest
 from posebook.data.fixtures import views as fixtures_3d
 from posebook.data.formats import safe_pickle
 from posebook.data.official import human36m
-from posebook.data.pairs import collect
+from posebook.data.views import collect
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*officially")
 PATH_3D = "data_3d_h36m.npz"

@@ -10,8 +10,8 @@ from scipy.io import loadmat, savemat
 
 from posebook.data.fixtures import views as fixtures_3d
 from posebook.data.official import mpi_inf_3dhp
-from posebook.data.pairs import collect
 from posebook.data.plausible import findings
+from posebook.data.views import collect
 from posebook.geometry.camera import project, relative, transform
 from posebook.geometry.skeleton import H36M
 
