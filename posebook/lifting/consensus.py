@@ -130,8 +130,8 @@ def _confidences_and_distances(rig: Detections, noise: Noise) -> tuple[np.ndarra
 def _unpulled(rig: Detections, points, offset, weights) -> np.ndarray:
     """Squared distances (n, J, V) as if a detection had not pulled the body towards itself.
 
-    Of its own error r a detection leaves (I - H) r, with H = J (sum w J^T J)^-1 w J^T and J the
-    derivative of a projection, so that the variance left is (I - H) sigma^2.
+    The body has moved towards each detection, so that what is left of a view has the covariance
+    (I - H) sigma^2, with H = J (sum w J^T J)^-1 w J^T and J the derivative of a projection.
     """
     seen, depth = points[..., :2] / points[..., 2:], points[..., 2, None, None]
     J = (rig.R[:, :2] - seen[..., None] * rig.R[:, None, 2]) / depth
