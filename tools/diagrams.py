@@ -221,7 +221,7 @@ def figure_2_3() -> Drawing:
     d.arrow((524, 310), (524, y - 34))
     d.arrow((594, y), (644, y))
     d.maps(674, y, 50, 22)
-    d.label(674, y + 48, "*H*_{t}", 15)
+    d.label(674, y + 48, "*H*_{t}^{p}", 15)
     return d
 
 
