@@ -16,9 +16,11 @@ class Case:
     """What is timed.
 
     Attributes:
-        unit, count: what one call gives, and how many of them. plain_count: as many from a call of
-            the plain form, where that is slow.
-        fast, plain: both forms; the plain one may be None.
+        unit: what one call gives.
+        count: how many of them.
+        fast: the fast form.
+        plain: the plain one, or None.
+        plain_count: as `count`, from a call of the plain form, where that is slow.
         flops: of one call of the fast form, 0 where memory and not arithmetic sets the pace.
         bytes: read and written by the fast form; beside flops, what its products move at least.
         expected: ratio of both forms' multiplications for one unit, 0 where nobody counts.

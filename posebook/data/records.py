@@ -145,7 +145,9 @@ class VideoClip:
 
     Attributes:
         name: of the clip in its data set.
-        action, subject, fps: as far as the data set tells.
+        action: as far as the data set tells, as the next two.
+        subject: who it is.
+        fps: frames a second.
     """
 
     pictures: Sequence[np.ndarray | Path]

@@ -24,8 +24,10 @@ class Sample:
     """N instants of V views of one rig.
 
     Attributes:
-        pixels: (N, V, J, 2). weights: (N, V, J), 0 where the joint is missing.
-        take, frame: (N,) which of the rig's takes, and where in it.
+        pixels: (N, V, J, 2).
+        weights: (N, V, J), 0 where the joint is missing.
+        take: (N,) which of the rig's takes.
+        frame: (N,) where in it.
     """
 
     cameras: tuple[Camera, ...]

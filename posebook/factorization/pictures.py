@@ -33,7 +33,8 @@ class Pictures:
         heading: (I, V, 3, 3) true axes of the pelvis (rows left, up, front) in the axes of X, or
             None.
         done: what was done to the takes, by the names of `posebook.data.done.PLAIN`.
-        first, last: (I,) rows where the instant's take begins and ends.
+        first: (I,) row where the instant's take begins.
+        last: (I,) row where it ends.
     """
 
     X: Tensor

@@ -30,12 +30,14 @@ class Variant:
         imitation: the network then begins by imitating the encoder that learned it.
         viewpoint: what the network's second head gives, "omega" or two "columns" of the rotation.
         consistency: "none", "literal" (eq. 4.4), "scale-free", or "sequence", which asks of several
-            instants of a take that one turn explains both views; lam: lambda of equation 4.8.
+            instants of a take that one turn explains both views.
+        lam: lambda of equation 4.8.
         adversarial: a critic that has seen unpaired true poses.
         canonical: C3DPO's second network.
         views: as in `posebook.lifting.rows`.
         headings: which ways people face, as in `posebook.data.recorded.views`.
-        recentre, projection: as in `posebook.factorization.pictures`.
+        recentre: as in `posebook.factorization.pictures`.
+        projection: as there.
     """
 
     dictionary: str = "hierarchy"
@@ -166,9 +168,11 @@ class Profile:
     """How large an experiment is: `dictionary_steps` of eq. 4.7, then `steps` of eq. 4.8.
 
     Attributes:
-        levels: of the dictionary, from 125 atoms to the code. dictionary_batch counts single
-            pictures, batch pairs.
-        epochs, dictionary_epochs: where above 0 they set the steps, by the data's size.
+        levels: of the dictionary, from 125 atoms to the code.
+        dictionary_batch: single pictures.
+        batch: pairs of pictures.
+        epochs: where above 0 they set the steps, by the data's size.
+        dictionary_epochs: likewise the steps of the dictionary.
     """
 
     size: ViewsSize

@@ -30,11 +30,13 @@ class Health:
     """What was found about V cameras.
 
     Attributes:
-        residual, left_out: (V,) median pixels to the triangulation of all views, and of the others.
+        residual: (V,) median pixels to the triangulation of all views.
+        left_out: (V,) those to the triangulation of the others.
         shift: (V,) frames that the camera is late (+) or early (-).
-        found: (V,) share of joints that it shows. reach: (V, 2, 2) where in the picture they lie,
-            as shares: (from, to) in x and in y.
-        body: metres from head to foot along the bones. up: such as "+z".
+        found: (V,) share of joints that it shows.
+        reach: (V, 2, 2) where in the picture they lie, as shares: (from, to) in x and in y.
+        body: metres from head to foot along the bones.
+        up: such as "+z".
         findings: doubts, with the likely cause.
     """
 

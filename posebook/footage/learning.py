@@ -42,8 +42,10 @@ class Learned:
 
     Attributes:
         world: (T, V, 17, 3) bodies as each camera alone lifts them, metres; NaN where it sees none.
-        first, rest: frames that were learned from, and those that were measured.
-        numbers: of `measure`. before: those of the weights that it began with, if any.
+        first: frames that were learned from.
+        rest: those that were measured.
+        numbers: of `measure`.
+        before: those of the weights that it began with, if any.
     """
 
     world: np.ndarray

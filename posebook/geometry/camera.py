@@ -30,9 +30,11 @@ class Camera:
     Attributes:
         R: (3, 3) world-to-camera rotation.
         center: (3,) camera centre in the world, metres.
-        focal, principal: (2,) pixels; one focal length stands for both.
+        focal: (2,) pixels; one focal length stands for both.
+        principal: (2,) pixels.
         resolution: (width, height) pixels.
-        radial, tangential: (k1, k2, k3) and (p1, p2) of Human3.6M's lens model.
+        radial: (k1, k2, k3) of Human3.6M's lens model.
+        tangential: (p1, p2) of it.
         distortion: or OpenCV's k1, k2, p1, p2[, k3[, k4, k5, k6]].
         fisheye: or k1, k2, k3, k4 of OpenCV's fisheye. All of them in `posebook.geometry.lens`.
     """

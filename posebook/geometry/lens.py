@@ -24,9 +24,10 @@ class Lens:
     """A lens with three, six or four radial and two tangential coefficients.
 
     Attributes:
-        radial, divisor: (k1, k2, k3) and (k4, k5, k6): gain = (1 + k1 r2 + k2 r2^2 + k3 r2^3) /
+        radial: (k1, k2, k3) of gain = (1 + k1 r2 + k2 r2^2 + k3 r2^3) /
             (1 + k4 r2 + k5 r2^2 + k6 r2^3).
         tangential: (p1, p2).
+        divisor: (k4, k5, k6) of the same.
         c: factor of the tangential gain.
         fisheye: None, or (k1, k2, k3, k4) of the angle a = atan(r) in place of `radial`:
             gain = a (1 + k1 a^2 + k2 a^4 + k3 a^6 + k4 a^8) / r.

@@ -265,7 +265,8 @@ class Profile:
     """How large an experiment is. `steps` of training, after `pretraining_steps` of eq. 3.6.
 
     Attributes:
-        epochs, pretraining_epochs: where above 0 they set the steps, by the size of the data.
+        epochs: where above 0 they set the steps, by the size of the data.
+        pretraining_epochs: likewise the steps of pre-training.
         long_steps: of rows that train longer; 0 for as many as all others.
     """
 

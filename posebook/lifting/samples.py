@@ -46,8 +46,10 @@ class Changes:
 
     Attributes:
         turn: about the vertical by up to so many degrees.
-        body, bone: log-normal spread of all bones' lengths, and of each pair of bones'.
-        aside, height: standard deviations of the shift, each way on the ground and upwards, metres.
+        body: log-normal spread of all bones' lengths.
+        bone: that of each pair of bones'.
+        aside: standard deviation of the shift, each way on the ground, metres.
+        height: that of the shift upwards.
         mirror: half of the samples are mirrored, left and right exchanged.
     """
 

@@ -24,7 +24,8 @@ class Check:
     Attributes:
         record: digest of the file.
         verdict: "reproduced" or "moved".
-        commit, device: of the replay.
+        commit: of the replay.
+        device: of the replay.
         difference: the largest relative one of all losses and gradients; 0 is the same bits.
         why: what moved, in words.
     """

@@ -25,10 +25,12 @@ class Frames:
 
     Attributes:
         joints: (F, J, 2) pixels of the picture.
-        visible, annotated: (F, J).
+        visible: (F, J).
+        annotated: (F, J).
         box: (F, 4).
         clip: (F,) the record of each row.
-        first, last: (F,) rows where its clip begins and ends; a still is a clip of its own.
+        first: (F,) row where its clip begins; a still is a clip of its own.
+        last: (F,) row where it ends.
     """
 
     records: tuple[ImageSet | VideoClip, ...]

@@ -21,12 +21,20 @@ class Variant:
     """What makes a row.
 
     Attributes:
-        front, aggregation, directions, start, offsets, separate, residual, added, reduce: see
-            `VideoNetwork` and `TCE`.
+        front: what stands between encoder and TCE module, see `VideoNetwork`.
+        aggregation: see `TCE`.
+        directions: see `VideoNetwork`.
         flow: average heatmaps along the optical flow.
         loss: "heatmap", "integral" or "regression".
-        erasing: random erasing in the second step. N neighbours at either side, `stride` frames
-            apart.
+        erasing: random erasing in the second step.
+        N: neighbours at either side.
+        stride: frames from one neighbour to the next.
+        start: see `TCE`.
+        offsets: see `TCE`.
+        separate: see `VideoNetwork`.
+        residual: see `VideoNetwork`.
+        added: see `VideoNetwork`.
+        reduce: see `VideoNetwork`.
         ends: beyond the ends of a clip, "repeat" the end frame or "truncate" the window.
         pretrained: base network from "stills", or without any from the "clips" alone.
         trained: False to measure the base network as it is.
@@ -185,7 +193,8 @@ class BaseSettings:
     """Size of the base network and of its training.
 
     Attributes:
-        width, blocks: of the encoder, see `posebook.video.backbone.Encoder`.
+        width: of the encoder, see `posebook.video.backbone.Encoder`.
+        blocks: of the encoder.
         crop: pixels.
         sigma: of the peaks, in cells.
         imagenet: start from ImageNet's weights, which torchvision then downloads.
@@ -221,7 +230,8 @@ class Profile:
             at each step.
         evaluations: how often the test split is looked at in training.
         epochs: where above 0 they set the steps.
-        long_steps, long_copies: of rows that train longer; 0 steps for as long as all others.
+        long_steps: of rows that train longer; 0 for as many as all others.
+        long_copies: of the same rows.
     """
 
     size: str

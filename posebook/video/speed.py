@@ -38,7 +38,8 @@ class SpeedSize:
         frames: length of the clip, which is also the batch.
         few: how many frames the slow forms are timed on, the naive one and the LSTM Pose Machine,
             which know no batch.
-        machine_width, machine_crop: of the latter.
+        machine_width: of the LSTM Pose Machine.
+        machine_crop: of the same.
     """
 
     width: int

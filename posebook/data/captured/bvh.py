@@ -20,8 +20,8 @@ class Bone:
     Attributes:
         parent: index of the parent, -1 for the root.
         offset: (3,) in the parent's frame.
-        moves, turns: columns of the motion for X, Y, Z translations, and (axis, column) of its
-            rotations, in degrees, the first one applied last.
+        moves: columns of the motion for X, Y, Z translations.
+        turns: (axis, column) of its rotations, in degrees, the first one applied last.
     """
 
     name: str

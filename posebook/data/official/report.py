@@ -15,7 +15,8 @@ class Report:
     """What was found in a folder. Fill the lists, then print it; every method only adds or reads.
 
     Attributes:
-        found, missing: files and parts in words; a missing one makes the data unusable.
+        found: files and parts in words.
+        missing: likewise; a missing one makes the data unusable.
         notes: what is worth knowing and no fault.
         counts: (what, found, official).
         problems: (what is wrong, remedy).

@@ -34,7 +34,8 @@ class Posture:
 
     Attributes:
         root: (N, 3) pelvis position.
-        pelvis, thorax: (N, 3, 3) rotations from body to world, columns (left, back, up).
+        pelvis: (N, 3, 3) rotations from body to world, columns (left, back, up).
+        thorax: likewise.
         directions: (N, 17, 3) unit bone directions (parent to joint) in the frame of the pelvis or
             the thorax; the root's is zero.
     """

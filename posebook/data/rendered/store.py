@@ -59,7 +59,8 @@ class VideoSize:
         people: in each of the three groups.
         clips: of each person.
         frames: shortest and longest clip.
-        stills, test_stills: single pictures for training and for the test.
+        stills: single pictures for training.
+        test_stills: those for the test.
     """
 
     people: int

@@ -40,8 +40,11 @@ class Take:
     """All that is seen in T frames, at T * SAMPLES instants.
 
     Attributes:
-        mesh, look, pose: the person.
-        camera, plates: of the same instants.
+        mesh: the person's body.
+        look: the person's skin and clothes.
+        pose: the person's at each instant.
+        camera: of the same instants.
+        plates: of the same instants.
         seed: of the noise.
     """
 

@@ -33,7 +33,8 @@ class Recording:
 
     Attributes:
         pixels: (F, 17, 2).
-        metric, universal: (F, 17, 3) metres, camera frame.
+        metric: (F, 17, 3) metres, camera frame.
+        universal: the same, scaled to the universal skeleton.
         valid: (F,) whether the frame counts.
         activity: (F,) index into `ACTIVITIES`.
         camera: at the origin of its own frame.
