@@ -85,6 +85,7 @@ def test_exchanged_limbs_are_found_and_no_others(limb, noisy):
     assert changed[~where].mean() < 0.01
     right = (found.X == rig.X).all((1, 3))
     assert right[where & apart].mean() > 0.9
+    assert (found.w == rig.w).all(1)[right].all(), "confidences go with their detections"
     rest = [j for j in range(17) if j not in limb]
     np.testing.assert_array_equal(found.X[:, rest], rig.X[:, rest])
 

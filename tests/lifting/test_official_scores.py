@@ -117,6 +117,24 @@ def test_both_truths_of_a_network(tmp_path, frames):
     assert tables["universal"].loc["All", "mpjpe_mm"] != tables["metric"].loc["All", "mpjpe_mm"]
 
 
+class Middle(torch.nn.Module):
+    """A network that answers with the picture of the frame that it is asked about."""
+
+    def __init__(self, frames):
+        super().__init__()
+        self.frames, self.weight = frames, torch.nn.Parameter(torch.zeros(1))
+
+    def lift(self, rays):
+        return rays if self.frames == 1 else rays[:, self.frames // 2]
+
+
+def test_windows_are_centred_on_their_frame(tmp_path):
+    fixtures_3d.write_mpi_inf_3dhp(tmp_path, frames=1, test_frames=14)
+    recording = mpi_inf_3dhp.read_test(tmp_path, 1)
+    alone, within = (official_evaluation._predict(Middle(n), recording) for n in (1, 9))
+    assert len(alone) == 14 and torch.equal(alone, within)
+
+
 def test_a_metric_oracle_loses_only_against_the_universal_truth(tmp_path, monkeypatch):
     truth = fixtures_3d.write_mpi_inf_3dhp(tmp_path, frames=1, test_frames=14)
 

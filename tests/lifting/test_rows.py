@@ -81,6 +81,26 @@ def test_every_variant_runs(variant, smoke):
     assert ("pretraining_loss" in record["curves"]) == lifting.rows.VARIANTS[variant].pretrained
 
 
+def test_epochs_become_steps_of_training_and_of_pre_training():
+    paper = lifting.rows.PROFILES["paper"]
+    found = lifting.rows.in_steps(paper, 7 * paper.batch + 3)
+    assert found.steps == 7 * paper.epochs
+    assert found.pretraining_steps == 7 * paper.pretraining_epochs
+    laptop = lifting.rows.PROFILES["laptop"]
+    assert lifting.rows.in_steps(laptop, 999) == laptop
+
+
+def test_the_curve_shows_the_error_that_the_table_does(smoke):
+    """It ends with the trained network's MPJPE over all frames and views."""
+    smoke(steps=4)
+    size, row = settings("lifting", "smoke", "supervised")
+    data = lifting.prepare.load(size, row)
+    outcome = lifting.run.run_row(size, row, 0, data=data)
+    found = lifting.evaluate.errors(lifting.evaluate.predict(outcome.networks[0], data[1]), data[1])
+    step, last = outcome.curves["mpjpe_mm"][-1]
+    assert step == 4 and last == pytest.approx(float(found["mpjpe_mm"].mean()), rel=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["profile", "variant", "dataset"])
 def test_an_unknown_name_is_answered_with_the_known_ones(kind):
     names = {"profile": "smoke", "variant": "reproj", "dataset": "embedded-views"}

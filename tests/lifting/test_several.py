@@ -57,6 +57,19 @@ def test_people_who_are_exchanged_in_one_view_are_told_apart_wrongly_there(peopl
     assert found[:, [0, 1, 3]].all()
 
 
+def test_detections_without_confidence_do_not_count(people):
+    """In one view most joints of both are taken for the other's, and nobody trusts them."""
+    views = tuple(collect(takes) for takes in people)
+    truth = Truth(*views)
+    one, two = (v.X for v in views)
+    one[:, 3, :12], two[:, 3, :12] = two[:, 3, :12].clone(), one[:, 3, :12].clone()
+    assert not several.same_person(truth, views)["lines"].all()
+    for v in views:
+        v.w[:, 3, :12] = 0
+    found = several.same_person(truth, views)
+    assert found["lifting"].all() and found["lines"].all()
+
+
 def test_lines_pass_through_projections_and_measure_what_lies_beside_them():
     torch.manual_seed(0)
     angle = torch.tensor(0.7)

@@ -11,6 +11,7 @@ from posebook.data.pairs import draw_views, gather
 from posebook.data.recorded.views import make_views
 from posebook.data.views import collect
 from posebook.experiments.catalogue import settings
+from posebook.geometry.camera import Z_MIN, transform
 from posebook.lifting import losses
 from posebook.lifting.consensus import Teacher
 from posebook.lifting.rows import PROFILES, VARIANTS, Variant
@@ -205,6 +206,15 @@ def test_near_the_pole_only_the_plain_loss_explodes(views, pairs):
     model = Says(torch.cat([near, b.Y2]))
     torch.testing.assert_close(loss(model, views, b, VARIANTS["root-vector-plain"]), plain)
     assert loss(model, views, b, VARIANTS["root-vector"]) < 1e-2 * plain
+
+
+def test_the_share_near_the_pole_is_that_of_the_other_camera(views, pairs):
+    """Twenty metres further away everybody is before their own camera, and behind many others."""
+    aside = torch.tensor([0.0, 0.0, 20.0])
+    behind = transform(pairs.Y1 + aside, pairs.R12, pairs.t12)[..., 2] < Z_MIN
+    model = Says(torch.cat([pairs.Y1, pairs.Y2]) + aside)
+    _, extra, _ = lifting.train.pair_loss(model, views, pairs, VARIANTS["trans-reproj"])
+    assert 0 < extra["clamped_share"] == behind.float().mean()
 
 
 def test_a_plain_row_can_be_repeated():
