@@ -11,7 +11,8 @@ from posebook import factorization, lifting, results, video
 from posebook.data import sources
 from posebook.data.recorded.views import ViewsSize, make_views
 from posebook.experiments import run as runs
-from posebook.experiments.run import run, run_folder
+from posebook.experiments.catalogue import find
+from posebook.experiments.run import outcome_of, record_of, run, run_folder
 from posebook.training.card import Options
 
 ROW, SIZE = "table-3.1/trans-reproj", ViewsSize(1, 12, 1)
@@ -119,6 +120,15 @@ def test_a_record_can_be_written_and_says_what_it_is_of(row, tmp_path):
     assert back["code_digest"] == results.code_digest()
     assert all(isinstance(network, torch.nn.Module) for network in networks)
     assert back["samples_per_second"] > 0
+
+
+def test_a_rate_is_over_the_rows_own_training():
+    """Not over what it had to learn before, which `wall_seconds` holds too."""
+    row = find(ROW)
+    outcome = outcome_of(row, "smoke", 0, "embedded-views")
+    outcome = replace(outcome, samples=100, seconds=8.0, training_seconds=2.0)
+    record = record_of(row, "smoke", 0, "embedded-views", "cpu", outcome)
+    assert (record["samples_per_second"], record["wall_seconds"]) == (50, 8)
 
 
 def test_a_run_is_the_same_kept_or_not(folder):

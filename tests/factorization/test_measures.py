@@ -77,6 +77,17 @@ def test_spread_tells_views_from_instants(bodies):
     assert spread["canonical_spread_ratio"] > 1e6
 
 
+def test_spread_over_instants_is_that_of_their_mean_bodies(bodies):
+    """Views that differ make no instants that do: all squares are those within and between."""
+    noise = torch.randn(8, 4, 17, 3, generator=torch.Generator().manual_seed(1)).double()
+    Y = bodies[:, None] + noise
+    of_size_one = Y / Y.square().sum((-2, -1), keepdim=True).sqrt()
+    all_squares = (of_size_one - of_size_one.mean((0, 1))).square().sum((-2, -1)).mean()
+    spread = disentangle.canonical_spread(Y)
+    within, between = (spread[f"canonical_spread_{of}"] ** 2 for of in ("views", "instants"))
+    assert within > 0.1 and within + between == pytest.approx(float(all_squares))
+
+
 def pictures(heading):
     empty = torch.zeros(*heading.shape[:2], 17, 3)
     return Pictures(empty[..., :2], empty[..., 0] > 0, empty, heading, heading, {})

@@ -477,3 +477,5 @@ def test_the_mirror_is_settled_without_labels(smoke):
             part.view(17, 3, -1)[:, 2] *= -1
     factorization.evaluate.settle_mirror(model, blind)
     assert float(model.sign) == -sign
+    factorization.evaluate.settle_mirror(model, blind)
+    assert float(model.sign) == -sign, "settled once more it is the same"

@@ -117,6 +117,11 @@ def test_every_variant_runs(variant, smoke, cache):
     assert ("pck_0.2_mean13_stride9" in record["metrics"]) == ("strides" in also)
     assert ("precision_recall_0.2" in record["curves"]) == ("curves" in also)
     assert record["per_action"].keys() == {"jump", "walk"}
+    size = video.rows.PROFILES["smoke"]
+    trained = video.rows.VARIANTS[variant].trained
+    frames = size.segments * size.length if trained else size.base.batch
+    samples = record["samples_per_second"] * record["wall_seconds"]
+    assert samples == pytest.approx(frames * record["steps"])
 
 
 @pytest.mark.parametrize("kind", ["profile", "variant", "dataset"])
