@@ -31,9 +31,7 @@ def fill_missing(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
         return rays
     rays, seen = along_time(rays, found), found.any(axis=0)
     middle = rays[:, seen].mean(axis=1) if seen.any() else np.zeros_like(rays[:, 0])
-    for joint in np.flatnonzero(~seen):
+    for joint in np.flatnonzero(~seen):  # a parent comes before its children
         parent = H36M.parents[joint]
-        while parent >= 0 and not seen[parent]:
-            parent = H36M.parents[parent]
         rays[:, joint] = rays[:, parent] if parent >= 0 else middle
     return rays

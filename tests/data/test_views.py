@@ -85,6 +85,10 @@ def test_a_missing_joint_is_interpolated_and_keeps_confidence_zero(takes, collec
 def test_a_joint_that_is_never_seen_takes_its_parents_place(takes):
     views = collect([with_gap(takes[0], slice(None), 16)])
     torch.testing.assert_close(views.X[:, 1, 16], views.X[:, 1, 15])
+    # Without the elbow too, both take the shoulder's.
+    views = collect([with_gap(with_gap(takes[0], slice(None), 16), slice(None), 15)])
+    for joint in (15, 16):
+        torch.testing.assert_close(views.X[:, 1, joint], views.X[:, 1, 14])
 
 
 # ---------------------------------------------------------------- bad records

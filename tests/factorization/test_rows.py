@@ -374,8 +374,8 @@ def test_takes_stay_apart_where_instants_are_left_out():
     takes, _ = one_person()
     views = collect(takes[:2])
     w = views.w.clone()
-    w[1, 0], w[-1, 2] = 0, 0
-    with pytest.warns(UserWarning, match="2 of"):
+    w[1, 0], w[len(takes[0]), 1], w[-1, 2] = 0, 0, 0  # the second is the first of its take
+    with pytest.warns(UserWarning, match="3 of"):
         kept = factorization.pictures.seen_instants(replace(views, w=w))
     n = len(takes[0]) - 1
     assert kept.first.tolist() == [0] * n + [n] * (len(kept) - n)

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.data.sampled import Sample, fit
 from posebook.data.virtual import triangulated
+from posebook.footage import refinement
 from posebook.footage.health import body_size, up_of
 from posebook.footage.refinement import refine
 from posebook.footage.walking import ALONG, cameras_of
@@ -67,6 +68,16 @@ def test_it_is_as_good_as_the_refinement_that_came_with_the_recording():
     found, theirs = refine(load_pose2sim("shipped")), fit(Sample.of([TAKE], 80)).levels.mean()
     assert found.before.mean() > 1.5 * theirs
     assert found.after.mean() < 1.1 * theirs
+
+
+def test_the_instants_that_judge_were_not_fitted(monkeypatch):
+    fitted, judged = [], []
+    monkeypatch.setattr(refinement, "adjusted", lambda s: fitted.append(s) or s.cameras)
+    monkeypatch.setattr(refinement, "fit", lambda s: judged.append(s) or fit(s))
+    refine(TAKE)
+    [mine], frames = fitted, {*judged[0].frame}
+    assert len(judged) == 2 and len(mine.frame) > 20 and len(frames) > 20
+    assert not frames & {*mine.frame}
 
 
 def test_what_is_no_better_is_not_taken(monkeypatch):

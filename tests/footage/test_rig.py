@@ -11,7 +11,7 @@ from posebook.__main__ import main
 from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.data.recorded.rig import human36m_rig
 from posebook.data.virtual import triangulated
-from posebook.footage import health
+from posebook.footage import health, learning
 from posebook.footage.learning import begin, measure
 from posebook.footage.rig import Wishes, _toml, read_rig, write_example
 from posebook.geometry.camera import Camera
@@ -78,6 +78,32 @@ def test_truth_measures_as_near_and_another_body_as_far():
     bent = world.copy()
     bent[:, :, H36M.index("LWrist")] += [0.14, 0, 0]
     assert measure(TAKE, bent, at)["distance_mm"] == pytest.approx(10, abs=0.2)  # 140 / 14
+
+
+def test_a_camera_is_not_measured_in_its_own_picture():
+    """Where only the first one lifts, whatever its own picture shows changes nothing."""
+    truth = triangulated(TAKE, weighted=True, least_confidence=0.3)
+    world = np.full((100, 4, 17, 3), np.nan)
+    world[:, 0] = truth
+    joints = TAKE.joints_2d.copy()
+    joints[:, 0] += 500
+    found, as_before = (
+        measure(take, world, np.arange(100))["left_out_px"]
+        for take in (replace(TAKE, joints_2d=joints), TAKE)
+    )
+    # The reference moves with the picture; the lifted bodies and the other cameras do not.
+    assert found == pytest.approx(as_before)
+
+
+def test_frames_that_were_learned_from_are_not_measured(monkeypatch):
+    asked = []
+    monkeypatch.setattr(learning, "train", lambda *a, **k: None)
+    monkeypatch.setattr(
+        learning, "measure", lambda take, world, at: asked.append(at) or measure(take, world, at)
+    )
+    learned = learning.learn(TAKE, steps=1, say=lambda text: None)
+    assert len(asked) == 2 and all(np.array_equal(at, learned.rest) for at in asked)
+    assert learned.first.max() < learned.rest.min() and len(learned.rest) == 25
 
 
 # ---------------------------------------------------------------- health

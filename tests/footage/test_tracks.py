@@ -54,6 +54,21 @@ def test_a_short_gap_is_bridged_and_a_long_one_is_a_departure():
     assert (first.frames, second.frames) == (20, 8)
 
 
+def test_a_departure_is_a_second_whatever_the_rate():
+    path = walk(0, 4)
+    path[20:42] = np.nan  # 22 frames
+    assert [len(follow(view_of(path), fps)) for fps in (15.0, 30.0)] == [2, 1]
+
+
+def test_a_gap_makes_nobody_faster():
+    """Speed is by frames: who comes back after ten and hides again at once is still expected where
+    they are."""
+    path = walk(0, 8)
+    path[20:30] = path[31:38] = np.nan
+    [one] = follow(view_of(path), 30.0)
+    assert one.frames == 60 - 17
+
+
 def test_whose_legs_are_hidden_goes_on():
     """As the man of the recording in frame 37 of its first camera, without his legs."""
     view = view_of(walk(0, 8))

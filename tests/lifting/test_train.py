@@ -225,7 +225,7 @@ def test_a_plain_row_can_be_repeated():
 
 def test_frames_without_a_label_are_left_out_and_counted(views):
     Y = views.Y.clone()
-    Y[3] = torch.nan
+    Y[3, 1, 5] = torch.nan
     size, row = settings("lifting", "smoke", "supervised")
     model, short = lifting.prepare.build(size, row), replace(size, steps=3)
     with pytest.warns(UserWarning, match=f"1 of {len(views)} frames are left out of training"):

@@ -33,6 +33,17 @@ def test_the_error_near_is_that_of_hidden_joints_which_the_window_shows(frames):
         assert found == pytest.approx(expected, abs=1e-4)
 
 
+def test_the_last_frame_of_the_window_is_near(frames):
+    away = np.concatenate([
+        conditions.frames_away((frames.visible & frames.annotated)[frames.of_clip(k)].numpy())
+        for k in range(len(frames.records))
+    ])  # fmt: skip
+    edge = (away == 2) & frames.annotated.numpy()
+    wrong = frames.joints.numpy() + 5.0 * edge[..., None] * [0.6, 0.8]
+    within, beyond = (conditions.error_near(wrong, frames, N) for N in (2, 1))
+    assert within["mean_error_px_near"] > 0.5 and beyond["mean_error_px_near"] < 1e-4
+
+
 def test_classes_begin_at_their_edges():
     found = conditions.classes_of(np.array([0, 0.4, 0.5, 3.9, 100]), (0, 0.5, 1, 4))
     assert found.tolist() == [0, 0, 1, 2, 3]

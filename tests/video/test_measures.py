@@ -1,0 +1,26 @@
+"""What is measured of a run's predictions: which joints count, for all frames and an action."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from posebook import video
+from posebook.experiments.catalogue import settings
+from posebook.video.measures import Predictions, evaluate, masks
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return video.prepare.clips(*settings("video", "smoke", "res50"))[1]
+
+
+def test_joints_that_do_not_count_change_no_error(frames):
+    annotated = frames.annotated.clone()
+    annotated[:, 3] = False
+    frames = replace(frames, annotated=annotated)
+    off = np.where(masks(frames)[""], 3.0, 1000.0)[..., None] * [0.6, 0.8]
+    joints = (frames.joints.numpy() + off).astype(np.float32)
+    overall, per_action = evaluate(Predictions(joints, np.ones(joints.shape[:2])), frames)
+    errors = [overall["mean_error_px"], *(row["mean_error_px"] for row in per_action.values())]
+    assert len(errors) > 2 and errors == pytest.approx([3.0] * len(errors), abs=1e-3)
