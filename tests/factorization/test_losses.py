@@ -53,6 +53,10 @@ def test_a_joint_that_was_not_found_costs_nothing(scene):
     spoiled[:, 5] = 100.0
     assert losses.reprojection(Y, Y, R1, R2, spoiled, X2, found, torch.ones_like(found)) == 0
     assert losses.structure_from_motion(Y, R1, spoiled, found) == 0
+    of_whole, of_spoiled = (
+        losses.structure_from_motion(Y + 0.1, R1, X, found) for X in (X1, spoiled)
+    )
+    assert of_whole == of_spoiled > 0, "nor does it make the picture larger"
     assert losses.reprojection(Y, Y, R1, R2, spoiled, X2) > 1
 
 

@@ -90,6 +90,24 @@ def test_mild_lenses_keep_the_eight_steps_bits():
         np.testing.assert_array_equal(c.lens.undistort(seen), rays)
 
 
+def test_a_lens_reaches_as_far_as_on_its_nearest_side():
+    """Tangential terms fold one side back before the others."""
+    lens = camera(radial=[-0.1, 0, 0], tangential=[-0.03, 0.05]).lens
+
+    def determinant(length, angle, h=1e-6):
+        ray = length * np.array([np.cos(angle), np.sin(angle)])
+        columns = [(lens.distort(ray + h * e) - lens.distort(ray - h * e)) / (2 * h)
+                   for e in np.eye(2)]  # fmt: skip
+        return np.linalg.det(np.stack(columns, axis=-1))
+
+    angles = np.linspace(0, 2 * np.pi, 64)
+    within, beyond = (
+        min(determinant(share * lens.reach, angle) for angle in angles) for share in (0.97, 1.03)
+    )
+    assert within > 0 > beyond
+    assert determinant(1.03 * lens.reach, 0.0) > 0
+
+
 def _as_published(rays, radial, tangential):
     r2 = (rays**2).sum(-1, keepdims=True)
     gain = 1 + r2 * (radial[0] + r2 * (radial[1] + r2 * radial[2]))

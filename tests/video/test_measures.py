@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from posebook import video
 from posebook.experiments.catalogue import settings
+from posebook.video import base_network
+from posebook.video.crops import apply_affine
 from posebook.video.measures import Predictions, evaluate, masks
 
 
@@ -24,3 +27,18 @@ def test_joints_that_do_not_count_change_no_error(frames):
     overall, per_action = evaluate(Predictions(joints, np.ones(joints.shape[:2])), frames)
     errors = [overall["mean_error_px"], *(row["mean_error_px"] for row in per_action.values())]
     assert len(errors) > 2 and errors == pytest.approx([3.0] * len(errors), abs=1e-3)
+
+
+def test_hidden_joints_count_in_the_base_networks_curve(frames, monkeypatch):
+    """A network that finds what is in sight and nothing else finds its share."""
+    rows = torch.arange(len(frames.joints))
+    wrong = frames.joints[rows] + 1000.0 * ~frames.visible[rows, :, None]
+    found = apply_affine(base_network.crop(frames, rows, 64).M, wrong)
+    monkeypatch.setattr(base_network, "joints_of", lambda *_: (found, None))
+    network = torch.nn.Conv2d(3, 3, 1)
+    seen, labelled = (
+        (part & frames.annotated)[rows].sum(0) for part in (frames.visible, frames.annotated)
+    )
+    expected = 100 * float((seen / labelled)[labelled > 0].mean())
+    rates = base_network.accuracy(network, frames, rows, 64, "heatmap")
+    assert expected < 95 and rates["pck_0.1"] == pytest.approx(expected)
