@@ -125,6 +125,13 @@ def test_features_are_computed_once_and_kept(encoder, tmp_path, monkeypatch):
     assert not [path for path in tmp_path.rglob("*.writing")]
 
 
+def test_features_with_erasing_are_kept_apart(encoder, tmp_path):
+    frames = collect_frames([record(5)])
+    options = dict(copies=2, seed=3, folder=tmp_path)
+    whole, erased = (features(frames, encoder, 32, erasing=e, **options) for e in (False, True))
+    assert whole.key != erased.key and not torch.equal(whole.X, erased.X)
+
+
 def test_features_do_not_depend_on_the_batch(encoder, tmp_path):
     frames = collect_frames([record(5)])
     found = [
