@@ -14,7 +14,9 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 
+from posebook.data.sources import motion_of
 from posebook.experiments import catalogue
 from posebook.experiments.graph import read_config
 from posebook.paths import CLONE, folder_of, results_folder, runs_folder
@@ -24,7 +26,10 @@ from posebook.storage import key_of
 from snakemake.exceptions import WorkflowError
 
 # Commands run in the clone and with this Python, wherever Snakemake was started.
-shell.prefix(f"set -euo pipefail; cd '{CLONE}'; export PATH='{Path(sys.executable).parent}':$PATH; ")
+shell.prefix(
+    f"set -euo pipefail; cd {quote(str(CLONE))}; "
+    f"export PATH={quote(str(Path(sys.executable).parent))}:$PATH; "
+)
 try:
     PROFILE, SEEDS, DATASET, ONLY = read_config(config)
     ROWS = catalogue.rows(DATASET)
@@ -62,7 +67,7 @@ def value_of(wildcards):
     packages = {name: version.split("+")[0] for name, version in versions().items()}
     return key_of(
         profile=json.dumps(asdict(size)), variant=json.dumps(asdict(variant)), moved=moved,
-        packages=packages,
+        packages=packages, **motion_of(DATASET),
     )  # fmt: skip
 
 
@@ -119,9 +124,9 @@ rule row:
         runtime=MINUTES,
         gpu=CARDS,
     shell:
-        "python tools/run_notebook.py {params.notebook} {output} -p profile {wildcards.profile}"
+        "python tools/run_notebook.py {params.notebook} {output:q} -p profile {wildcards.profile}"
         " -p experiment {wildcards.experiment} -p variant {wildcards.variant}"
-        " -p seed {wildcards.seed} -p out {params.result} {params.dataset} > {log} 2>&1"
+        " -p seed {wildcards.seed} -p out {params.result:q} {params.dataset} > {log:q} 2>&1"
 
 
 rule drawn:
@@ -135,4 +140,4 @@ rule drawn:
         mem_mb=MB,
         runtime=MINUTES,
     shell:
-        "python -m posebook draw {wildcards.name} --profile {wildcards.profile} > {log} 2>&1"
+        "python -m posebook draw {wildcards.name} --profile {wildcards.profile} > {log:q} 2>&1"

@@ -340,6 +340,8 @@ def _motion(wanted) -> None:
     from posebook.data.captured.clips import Wishes, read_clip, write_clips
     from posebook.data.captured.joints import read_map
 
+    if wanted.out.suffix != ".npz" or wanted.out.is_dir():
+        raise ValueError(f"--out {wanted.out} is no name of an .npz file; end it in .npz")
     refuse_unwritable(wanted.out.parent, "choose another with --out")
     chosen = read_map(wanted.map) if wanted.map else None
     wishes = Wishes(chosen, wanted.unit, wanted.up, wanted.fps)

@@ -32,6 +32,8 @@ def whole(path: Path, remedy: str = _NO_ROOM, keep: Path | None = None) -> Itera
     """
     # One name for all processes: what a killed one left is written over by the next.
     beside = path.with_name(f".{path.name}.writing")
+    if path.is_dir():
+        raise IsADirectoryError(f"could not write {path}: it is a folder; choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(beside, "wb") as file:

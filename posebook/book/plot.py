@@ -221,12 +221,6 @@ def _equal_axes(ax: Axes3D, points: np.ndarray) -> None:
     ax.set_aspect("equal", adjustable="box")
 
 
-def _drawn_points(ax: Axes3D) -> np.ndarray:
-    """All points (N, 3) of the lines that the axes already hold."""
-    lines = [np.stack(line.get_data_3d(), axis=-1) for line in ax.lines]
-    return np.concatenate(lines) if lines else np.empty((0, 3))
-
-
 def _checked(joints: np.ndarray, joint_set: JointSet, dimensions: int) -> np.ndarray:
     joints = np.asarray(joints, dtype=float)
     if joints.shape != (len(joint_set), dimensions):

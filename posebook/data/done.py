@@ -53,6 +53,14 @@ def check_done(
             )
 
 
+def check_takes(done: Mapping, variant: object, names: Iterable[str], maker: str) -> None:
+    """As `check_done`, for what a row wants made with embedded takes too, by a module's `load`."""
+    others = f"`{maker}.load` makes embedded takes so, and no others can be"
+    check_done(done, variant, generated(variant), others)
+    own = f"make them with {maker}.prepare_takes(takes, variant), embedded ones with `load`"
+    check_done(done, variant, names, own)
+
+
 def refuse_idle(variant: object, readers: Mapping[str, tuple[bool, str]]) -> None:
     """Raise a ValueError if a row sets an option that nothing in it reads.
 

@@ -15,6 +15,7 @@ from posebook.data.records import ImageSet, VideoClip, ViewSequence
 from posebook.data.rendered import clips as embedded_clips
 from posebook.data.rendered.store import SIZES
 from posebook.data.rendered.store import SOURCE as EMBEDDED_VIDEO
+from posebook.results.provenance import data_digest
 
 # The embedded generator on motion that a reader brings, in the file that this variable names.
 OWN_VIEWS, OWN_MOTION = "own-motion", "POSEBOOK_MOTION"
@@ -52,6 +53,14 @@ def own_motion():
             f"motion` and name it with --motion FILE.npz, or in the variable {OWN_MOTION}"
         )
     return read_clips(os.environ[OWN_MOTION])
+
+
+def motion_of(dataset: str) -> dict[str, str]:
+    """The digest of the reader's own motion, where a data set is made of it: other motion is
+    another run."""
+    if dataset != OWN_VIEWS:
+        return {}
+    return {"motion": data_digest({clip.name: clip.joints for clip in own_motion()})}
 
 
 def load_views(

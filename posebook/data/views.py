@@ -20,8 +20,25 @@ from posebook.data.windows import Windows
 from posebook.geometry.camera import Camera, relative, rig_key, stack, to_tensor
 
 
+class Instants:
+    """What has a row an instant, and in it its views: X is (I, V, ...)."""
+
+    X: Tensor
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def views(self) -> int:
+        return self.X.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.X.device
+
+
 @dataclass(frozen=True, eq=False)
-class Views:
+class Views(Instants):
     """I instants of V views, with J joints in each; G rigs of cameras.
 
     Attributes:
@@ -61,17 +78,6 @@ class Views:
     rigs: tuple[tuple[Camera, ...], ...]
     done: Mapping[str, object]
     _windows: dict[int, Windows] = field(default_factory=dict, init=False, repr=False)
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    @property
-    def views(self) -> int:
-        return self.X.shape[1]
-
-    @property
-    def device(self) -> torch.device:
-        return self.X.device
 
     @cached_property
     def tables(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor, Tensor]:

@@ -181,6 +181,8 @@ def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: boo
     Raises:
         ValueError: where nothing that is asked for is published, or was made by this code.
     """
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}")
     wanted = published(profile, names)
     if not wanted:
         raise ValueError(f"no result of {', '.join(names) or 'any row'} is published for {profile}")

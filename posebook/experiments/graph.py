@@ -1,5 +1,6 @@
 """Walking the graph of runs with Snakemake, going on where an earlier walk was stopped."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,10 @@ from posebook.experiments import catalogue
 from posebook.paths import CLONE, folder_of, results_folder, runs_folder
 from posebook.storage import exclusive, refuse_unwritable
 from posebook.training.stopping import Stopped
+
+FOLDERS = (
+    "POSEBOOK_RESULTS", "POSEBOOK_RUNS", "POSEBOOK_CACHE", "POSEBOOK_DATA", "POSEBOOK_MOTION"
+)  # fmt: skip
 
 
 def walk(
@@ -85,8 +90,14 @@ def snakemake(*arguments: str) -> int:
     """
     elsewhere = ["--directory", str(runs_folder())] if runs_folder() != CLONE / "runs" else []
     command = [sys.executable, "-m", "snakemake", *elsewhere, *arguments]
-    with _handing_on(), subprocess.Popen(command, cwd=CLONE) as process:
+    with _handing_on(), subprocess.Popen(command, cwd=CLONE, env=_environment()) as process:
         return process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """This process's own, with absolute folders: what it starts runs in other places."""
+    given = {name: os.environ[name] for name in FOLDERS if os.environ.get(name)}
+    return {**os.environ, **{name: str(Path(place).absolute()) for name, place in given.items()}}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from posebook import factorization, lifting, video
+from posebook.data.sources import motion_of
 from posebook.experiments import catalogue
 from posebook.paths import folder_of, runs_folder
 from posebook.results.outcome import Outcome
@@ -16,7 +17,7 @@ from posebook.storage import exclusive
 from posebook.training import card, processes
 from posebook.training.stopping import stoppable
 
-_CHAPTERS = {"video": video, "lifting": lifting, "factorization": factorization}
+CHAPTERS = {"video": video, "lifting": lifting, "factorization": factorization}
 
 
 def run(
@@ -43,8 +44,8 @@ def run(
             So is a chapter that has no training for several processes.
     """
     found = catalogue.find(row)
-    if seed < 0:
-        raise ValueError(f"seeds are 0, 1, 2, ..., not {seed}")
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"seeds are 0, 1, 2, ... below {2**31:,}, not {seed}")
     _, variant = catalogue.settings(found.chapter, profile, found.variant, dataset)
     if processes.count() > 1 and found.chapter != "video":
         raise ValueError(
@@ -93,7 +94,8 @@ def run_folder(
     row: str, profile: str, seed: int, dataset: str, options: card.Options = card.PLAIN
 ) -> Path:
     """Where a run's files lie; those of other code or options lie beside it and are no obstacle."""
-    mine = "-".join([code_digest()[7:15], *options.on])
+    digests = [code_digest(), *motion_of(dataset).values()]
+    mine = "-".join([*(digest[7:15] for digest in digests), *options.on])
     return folder_of(dataset, runs_folder()) / profile / f"{row}--seed{seed}" / mine
 
 
@@ -117,7 +119,7 @@ def outcome_of(
         more["cache"] = cache or shared
     elif row.chapter == "video":
         more["cache"] = cache
-    run_row = _CHAPTERS[row.chapter].run.run_row
+    run_row = CHAPTERS[row.chapter].run.run_row
     return run_row(size, variant, seed, dataset=dataset, device=device, folder=folder, **more)
 
 

@@ -27,20 +27,16 @@ def level_sizes(first: int = 125, last: int = 10, levels: int = 12) -> tuple[int
 class Dictionary(nn.Module):
     """Levels D_1 (P x 3 x K_1), D_2 (K_1 x K_2), ..., D_n; with one level, Y_hat = D_1 phi_1.
 
-    Args:
-        mean: whether the last line of eq. 4.6 has a bias, the mean body, as Deep NRSfM's code.
-            typical: (K_n,) the mean code of the bodies it was learned from, 0 before that.
+    Attributes:
+        typical: (K_n,) the mean code of the bodies it was learned from, 0 before that.
     """
 
-    def __init__(
-        self, sizes: Sequence[int] = level_sizes(), joints: int = len(H36M), mean: bool = False
-    ) -> None:
+    def __init__(self, sizes: Sequence[int], joints: int = len(H36M)) -> None:
         super().__init__()
         self.sizes, self.joints = tuple(sizes), joints
         shapes = [(joints, 3, sizes[0]), *zip(sizes[:-1], sizes[1:], strict=True)]
         self.D = nn.ParameterList([torch.empty(shape) for shape in shapes])
         self.biases = nn.ParameterList([torch.zeros(size) for size in sizes[:-1]])
-        self.mean = nn.Parameter(torch.zeros(joints, 3)) if mean else None
         self.register_buffer("typical", torch.zeros(sizes[-1]))
         for level, size in zip(self.D, sizes, strict=True):
             nn.init.normal_(level, std=(2 / size) ** 0.5)
@@ -52,8 +48,6 @@ class Dictionary(nn.Module):
             phi = F.relu(F.linear(phi, D, -bias))
         # [D_1 phi_1]_{P x 3}: the printed D_1^# phi_1 does not have the right size.
         Y = torch.einsum("pck,bk->bpc", self.D[0], phi)
-        if self.mean is not None:
-            Y = Y + self.mean
         return Y - Y[:, H36M.root : H36M.root + 1]
 
     def check(self, sizes: Sequence[int], joints: Sequence[str], where: str) -> None:

@@ -73,20 +73,14 @@ def total(reproj: Tensor, cf: Tensor, lam: float = 1.0) -> Tensor:
     return reproj + lam * cf
 
 
-def structure_from_motion(
-    Y: Tensor, R: Tensor, X: Tensor, found: Tensor | None = None, relative: bool = True
-) -> Tensor:
+def structure_from_motion(Y: Tensor, R: Tensor, X: Tensor, found: Tensor | None = None) -> Tensor:
     """Equation 4.7: bodies against the 2D poses (B, P, 2) that they were decoded from.
 
-    Args:
-        relative: divide each distance by ||X||, as Deep NRSfM does; after normalisation of the 2D
-            poses the two differ by little more than a factor.
+    Each distance is divided by ||X||, as in Deep NRSfM.
     """
-    distance = frobenius(picture(Y, R), X, found)
-    if relative:
-        shown = X if found is None else X * found.unsqueeze(-1)
-        distance = distance / torch.linalg.vector_norm(shown, dim=(-2, -1))
-    return distance.mean()
+    shown = X if found is None else X * found.unsqueeze(-1)
+    size = torch.linalg.vector_norm(shown, dim=(-2, -1))
+    return (frobenius(picture(Y, R), X, found) / size).mean()
 
 
 def canonicalization(Y_hat: Tensor, again: Tensor) -> Tensor:

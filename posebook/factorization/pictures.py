@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from posebook.data.views import Views
+from posebook.data.views import Instants, Views
 from posebook.geometry.camera import project
 from posebook.geometry.skeleton import H36M
 
@@ -21,7 +22,7 @@ _OTHERS = [joint for joint in range(len(H36M)) if joint != H36M.root]
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class Pictures(Instants):
     """I instants of V normalised views.
 
     Attributes:
@@ -45,17 +46,6 @@ class Pictures:
     done: Mapping[str, object] = field(default_factory=dict)
     first: Tensor | None = None
     last: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    @property
-    def views(self) -> int:
-        return self.X.shape[1]
-
-    @property
-    def device(self) -> torch.device:
-        return self.X.device
 
     def arrays(self) -> dict[str, Tensor]:
         """Everything that training reads of them, by name."""
@@ -142,10 +132,10 @@ def prepare(views: Views, recentre: str = "shift", projection: str = "perspectiv
     X, Y = views.X, views.Y
     if projection == "orthographic":
         X = _orthographic(views)
-    ray = torch.nn.functional.pad(X[..., H36M.root, :], (0, 1), value=1.0)
+    ray = F.pad(X[..., H36M.root, :], (0, 1), value=1.0)
     turn = _turn_to(ray)
     if recentre == "ray":
-        straight = torch.nn.functional.pad(X, (0, 1), value=1.0) @ turn.mT
+        straight = F.pad(X, (0, 1), value=1.0) @ turn.mT
         X = straight[..., :2] / straight[..., 2:]
         Y = None if Y is None else Y @ turn.mT
         turn = torch.eye(3, device=X.device).expand_as(turn)
@@ -161,9 +151,9 @@ def prepare(views: Views, recentre: str = "shift", projection: str = "perspectiv
 def pelvis_axes(Y: Tensor) -> Tensor:
     """Axes (..., 3, 3) of the pelvis of poses (..., P, 3): rows left, up, front."""
     left_hip, right_hip, spine = H36M.index("LHip", "RHip", "Spine")
-    left = _unit(Y[..., left_hip, :] - Y[..., right_hip, :])
+    left = F.normalize(Y[..., left_hip, :] - Y[..., right_hip, :], dim=-1)
     up = Y[..., spine, :] - Y[..., H36M.root, :]
-    up = _unit(up - (up * left).sum(-1, keepdim=True) * left)
+    up = F.normalize(up - (up * left).sum(-1, keepdim=True) * left, dim=-1)
     return torch.stack([left, up, torch.linalg.cross(left, up)], dim=-2)
 
 
@@ -184,7 +174,7 @@ def _turn_to(ray: Tensor) -> Tensor:
 
     The smallest ones (no roll): R = I + [v]_x + [v]_x^2 / (1 + c), v = axis x ray, c = axis . ray.
     """
-    direction = _unit(ray)
+    direction = F.normalize(ray, dim=-1)
     x, y, c = direction.unbind(-1)
     zero = torch.zeros_like(x)
     v = torch.stack([-y, x, zero], dim=-1)
@@ -193,10 +183,6 @@ def _turn_to(ray: Tensor) -> Tensor:
     ).unflatten(-1, (3, 3))
     column = torch.eye(3, device=ray.device) + cross + cross @ cross / (1 + c)[..., None, None]
     return column.mT
-
-
-def _unit(v: Tensor) -> Tensor:
-    return v / torch.linalg.vector_norm(v, dim=-1, keepdim=True).clamp(min=1e-12)
 
 
 def _check(value: str, known: tuple[str, ...], name: str) -> None:

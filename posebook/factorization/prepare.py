@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from posebook.data.done import check_done, generated, refuse_generated
+from posebook.data.done import check_takes, generated, refuse_generated
 from posebook.data.records import ViewSequence
 from posebook.data.sources import EMBEDDED_VIEWS, GENERATED_VIEWS, load_views
 from posebook.data.views import collect
@@ -57,15 +57,7 @@ def _prepare(takes: Sequence[ViewSequence], variant: Variant, device) -> Picture
 
 def check_prepared(pictures: Pictures, variant: Variant) -> None:
     """Raise a ValueError if pictures are not as a row wants them: its options have no effect."""
-    check_done(
-        pictures.done, variant, ("noise", "headings"),
-        "`posebook.factorization.prepare.load` makes embedded takes so, and no others can be",
-    )  # fmt: skip
-    check_done(
-        pictures.done, variant, ("views", "recentre", "projection"),
-        "make them with posebook.factorization.prepare.prepare_takes(takes, variant), embedded "
-        "ones with `load`",
-    )  # fmt: skip
+    check_takes(pictures.done, variant, ("views", "recentre", "projection"), __name__)
 
 
 def data_key(profile: Profile, variant: Variant) -> tuple:

@@ -4,13 +4,15 @@ OpenPose writes a file a frame into a folder; the others write a file a camera. 
 saw becomes arrays over frames and people. Within a frame people have no order.
 """
 
-import json
 import re
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
+from posebook.data.formats.files import read_json
 from posebook.data.joint_orders import map_confidence, map_joints
 from posebook.geometry.skeleton import joint_set
 
@@ -155,7 +157,7 @@ def _number(text: str) -> int | None:
 
 
 def _people(file: Path) -> list[np.ndarray]:
-    data = _json(file)
+    data = read_json(file, "detect again")
     if not isinstance(data, dict) or "people" not in data:
         raise ValueError(f"{file}: no list `people`; this is not one of OpenPose's files")
     people = [_person(person.get("pose_keypoints_2d"), file, "pose_keypoints_2d")
@@ -165,7 +167,7 @@ def _people(file: Path) -> list[np.ndarray]:
 
 def _read_results(file: Path) -> tuple[int, list[list[np.ndarray]], list[str]]:
     """COCO's results and AlphaPose's: a list of people, each with `image_id` and `keypoints`."""
-    data = _json(file)
+    data = read_json(file, "detect again")
     if isinstance(data, dict) and "annotations" in data:
         data = data["annotations"]
     if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
@@ -193,13 +195,6 @@ def _person(values, file: Path, key: str) -> np.ndarray:
                          "detect again") from None  # fmt: skip
 
 
-def _json(file: Path):
-    try:
-        return json.loads(file.read_bytes())
-    except ValueError as problem:
-        raise ValueError(f"{file}: not JSON ({problem}); detect again") from None
-
-
 def _read_npz(path: Path, told: str) -> View:
     """`joints_2d` (T[, P], J, 2) in pixels, `confidence` (T[, P], J), `joint_set` (default
     h36m17)."""
@@ -207,7 +202,7 @@ def _read_npz(path: Path, told: str) -> View:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
         joints, confidence = (arrays[key].astype(float) for key in ("joints_2d", "confidence"))
-    except (KeyError, ValueError, EOFError, OSError) as problem:
+    except (KeyError, ValueError, TypeError, EOFError, OSError, BadZipFile, zlib.error) as problem:
         if isinstance(problem, FileNotFoundError):
             raise
         raise ValueError(f"{path}: {str(problem).strip(chr(39))}; an npz of detections holds "

@@ -68,7 +68,11 @@ class Learned:
             gain = 1 - now["left_out_px"] / self.before["left_out_px"]
             said += (
                 f" Before, with the weights that it began with, {self.before['left_out_px']:.1f} "
-                f"px and {self.before['distance_mm']:.0f} mm: {gain:.0%} of the pixels are gone."
+                f"px and {self.before['distance_mm']:.0f} mm: "
+            )
+            said += (
+                f"{gain:.0%} of the pixels are gone." if gain >= 0 else
+                f"training has added {-gain:.0%}; give a longer take, or more or fewer --steps."
             )
         return said
 
@@ -116,10 +120,15 @@ def begin(weights: str = "") -> tuple[LiftingNetwork | Student, Variant]:
     return model, variant
 
 
-def _fill(model: LiftingNetwork, path: Path) -> None:
-    if not path.is_file():
-        raise ValueError(f"no weights {str(path)!r}: neither a file nor one of "
+def refuse_absent(weights: str) -> None:
+    """Raise a ValueError for weights that are neither a lifter's name nor a file, nor none."""
+    if weights not in ("", "none", *LIFTERS) and not Path(weights).is_file():
+        raise ValueError(f"no weights {weights!r}: neither a file nor one of "
                          f"{', '.join(LIFTERS)}; give one of them")  # fmt: skip
+
+
+def _fill(model: LiftingNetwork, path: Path) -> None:
+    refuse_absent(str(path))
     try:
         model.load_state_dict(tensors_of(path.read_bytes()))
     except (SafetensorError, RuntimeError) as problem:

@@ -22,7 +22,14 @@ from posebook.footage.calibration import SUFFIXES, Calibration, read_calibration
 from posebook.footage.checkerboard import calibrate, parse_board
 from posebook.footage.detections import View, aligned, read_detections
 from posebook.footage.health import Health, draw, examine, upright
-from posebook.footage.learning import BEGIN, Learned, learn, merged, reference
+from posebook.footage.learning import (
+    BEGIN,
+    Learned,
+    learn,
+    merged,
+    reference,
+    refuse_absent,
+)
 from posebook.footage.people import find_people, left_out, surest, take_of, unconfirmed
 from posebook.footage.refinement import refine
 from posebook.footage.sides import with_sides
@@ -80,6 +87,10 @@ def run_rig(
         raise ValueError("steps, people and fps must be positive, and trust some of "
                          f"{', '.join(DOUBTS)}; got {wishes.steps}, {wishes.people}, {wishes.fps} "
                          f"and {wishes.trust}")  # fmt: skip
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}; give one with a calibration and what each "
+                         "camera saw, or add --example")  # fmt: skip
+    refuse_absent(wishes.weights)
     refuse_unwritable(out, "choose another with --out")
     take, health, notes = read_rig(folder, wishes)
     report = "\n".join([*notes, "", health.text()])
@@ -213,6 +224,9 @@ def write_example(folder: Path) -> Path:
     """The embedded recording with four cameras as such a folder: Calib.toml and an npz a camera."""
     take = load_pose2sim()
     tables = [_toml(camera) for camera in take.cameras]
+    if there := next((p for p in folder.glob("*.toml")), None):
+        raise ValueError(f"{there} is there already, and the example would replace it: leave "
+                         "--example away, or name a new folder")  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "Calib.toml").write_text("\n".join(tables), encoding="utf-8")
     for v, camera in enumerate(take.cameras):

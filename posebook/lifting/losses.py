@@ -22,18 +22,16 @@ PROJECTIONS = {"clamped": project, "plain": plain_projection}
 
 def squared_error(a: Tensor, b: Tensor, w: Tensor | None = None) -> Tensor:
     """Batch mean of sum_i w_i ||a_i - b_i||^2 for a, b (B, N, D)."""
-    error = (a - b).square().sum(-1)
-    if w is not None:
-        error = w * error
-    return error.sum(-1).mean()
+    return _batch_mean((a - b).square().sum(-1), w)
 
 
 def distance(a: Tensor, b: Tensor, w: Tensor | None = None) -> Tensor:
     """Batch mean of sum_i w_i ||a_i - b_i||, which what is far off pulls less, for (B, N, D)."""
-    error = (a - b).norm(dim=-1)
-    if w is not None:
-        error = w * error
-    return error.sum(-1).mean()
+    return _batch_mean((a - b).norm(dim=-1), w)
+
+
+def _batch_mean(error: Tensor, w: Tensor | None) -> Tensor:
+    return (error if w is None else w * error).sum(-1).mean()
 
 
 ERRORS = {"squared": squared_error, "distance": distance}

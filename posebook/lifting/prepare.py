@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from posebook.data.done import check_done, generated, refuse_generated
+from posebook.data.done import check_takes, generated, refuse_generated
 from posebook.data.records import ViewSequence
 from posebook.data.sources import EMBEDDED_VIEWS, GENERATED_VIEWS, load_views
 from posebook.data.views import Views, collect
@@ -64,15 +64,7 @@ def _prepare(takes: Sequence[ViewSequence], variant: Variant, device, trust=()) 
 def check_prepared(views: Views, variant: Variant) -> None:
     """Raise a ValueError if views are not as a row wants them: its options would have no effect."""
     labels = ("labels",) if variant.reads_poses else ()  # otherwise nobody reads them
-    check_done(
-        views.done, variant, generated(variant),
-        "`posebook.lifting.prepare.load` makes embedded takes so, and no others can be",
-    )  # fmt: skip
-    check_done(
-        views.done, variant, ("views", "cameras", *labels),
-        "make them with posebook.lifting.prepare.prepare_takes(takes, variant), embedded ones with "
-        "`load`",
-    )  # fmt: skip
+    check_takes(views.done, variant, ("views", "cameras", *labels), __name__)
 
 
 def data_key(profile: Profile, variant: Variant) -> tuple:

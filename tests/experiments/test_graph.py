@@ -2,17 +2,23 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from posebook.data.captured.clips import write_clips
+from posebook.data.recorded.motion import load_motion
+from posebook.data.sources import motion_of
 from posebook.experiments import graph
+from posebook.experiments.run import run_folder
 from posebook.training.stopping import Stopped
 
 
@@ -69,7 +75,7 @@ def test_what_snakemake_keeps_lies_with_the_runs_where_these_lie_elsewhere(
     asked, popen = [], subprocess.Popen
     monkeypatch.setenv("POSEBOOK_RUNS", str(tmp_path) if elsewhere else "")
 
-    def ends(command, cwd):
+    def ends(command, cwd, env):
         asked.append(command)
         return popen([sys.executable, "-c", "raise SystemExit(3)"])
 
@@ -96,7 +102,7 @@ def test_a_walk_that_is_told_to_stop_tells_its_runs_and_waits_for_them(tmp_path,
     """
     popen = subprocess.Popen
     shell = f"{sys.executable} -c '{RUN}' & wait"
-    monkeypatch.setattr(subprocess, "Popen", lambda *_, cwd: popen(["bash", "-c", shell]))
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, cwd, env: popen(["bash", "-c", shell]))
     monkeypatch.chdir(tmp_path)
 
     def tell():
@@ -204,3 +210,27 @@ def test_what_snakemake_is_not_told_has_a_default():
     # Snakemake reads only=3.1 as a number
     told = {"profile": "gpu", "seeds": 2, "dataset": "human36m", "only": 3.1}
     assert graph.read_config(told) == ("gpu", 2, "human36m", ["3.1"])
+
+
+def test_folders_may_have_blanks_and_be_relative(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    for name, place in (("RUNS", "runs of mine"), ("RESULTS", "what's new"), ("CACHE", "cache")):
+        monkeypatch.setenv(f"POSEBOOK_{name}", place)
+    config = ("--config", "profile=smoke", "seeds=1", "only=table-3.1/reproj")
+    assert graph.snakemake("--dry-run", "--printshellcmds", "--cores", "1", *config) == 0
+    said = "".join(capfd.readouterr())
+    run = shlex.quote(f"{tmp_path}/runs of mine/smoke/table-3.1/reproj--seed0.ipynb")
+    results = shlex.quote(f"{tmp_path}/what's new")
+    assert f" {run} -p profile smoke" in said and f" -p out {results} " in said
+    assert f"> {run[:-7]}.log' 2>&1" in said
+
+
+def test_other_motion_of_ones_own_is_another_run(tmp_path, monkeypatch):
+    walk = [clip for clip in load_motion() if clip.name == "walk"]
+    found = []
+    for name, clips in (("a", walk), ("b", [replace(walk[0], joints=walk[0].joints[:-1])])):
+        monkeypatch.setenv("POSEBOOK_MOTION", str(write_clips(tmp_path / f"{name}.npz", clips)))
+        where = run_folder("table-3.1/reproj", "smoke", 0, "own-motion")
+        found.append((motion_of("own-motion")["motion"], where))
+    assert all(one != other for one, other in zip(*found, strict=True))
+    assert motion_of("embedded-views") == {}

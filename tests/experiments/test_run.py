@@ -74,7 +74,7 @@ def test_a_card_without_memory_says_which_setting_to_lower(row, said, monkeypatc
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ((ROW, "smoke", -1, ""), "seeds are 0, 1, 2, ..., not -1"),
+        ((ROW, "smoke", -1, ""), "seeds are 0, 1, 2, ... below 2,147,483,648, not -1"),
         ((ROW, "lap", 0, ""), "unknown profile 'lap'; known: smoke, laptop"),
         (("table-3.1/trans", "smoke", 0, ""), "there is no row table-3.1/trans; did you mean"),
         ((ROW, "smoke", 0, "h36m"), "unknown dataset 'h36m'; known: embedded-views"),

@@ -79,14 +79,11 @@ def test_scale_free_consistency_does_not_shrink_bodies(scene):
     assert (Y.grad * Y.detach()).sum((1, 2)).abs().max() < 1e-12
 
 
-def test_the_relative_form_does_not_see_the_unit(scene):
+def test_structure_from_motion_does_not_see_the_unit(scene):
     Y, R1, _, X1, _ = scene
     value = losses.structure_from_motion(1.1 * Y, R1, X1)
     assert float(value) == pytest.approx(0.1)
     torch.testing.assert_close(losses.structure_from_motion(11 * Y, R1, 10 * X1), value)
-    assert losses.structure_from_motion(11 * Y, R1, 10 * X1, relative=False) == pytest.approx(
-        float(10 * losses.structure_from_motion(1.1 * Y, R1, X1, relative=False))
-    )
 
 
 def test_lambda_weighs_the_consistency_only():

@@ -85,7 +85,7 @@ def test_the_two_sets_of_25_joints_are_told_apart(tmp_path, name):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "not JSON"), ("[1]", "not a list of people"), ("[]", "nobody in any of 0 frames"),
+        ("{", "is no JSON"), ("[1]", "not a list of people"), ("[]", "nobody in any of 0 frames"),
         ('[{"image_id": "a.jpg"}]', "image_id 'a.jpg' has no frame number"),
         ('[{"image_id": 1, "keypoints": [1, 2]}]', "keypoints is not a list of x, y, confidence"),
         ('[{"image_id": 1, "keypoints": [1, 2, 1]}]', "1 joints, of no known set"),

@@ -106,6 +106,20 @@ def test_frames_that_were_learned_from_are_not_measured(monkeypatch):
     assert learned.first.max() < learned.rest.min() and len(learned.rest) == 25
 
 
+def test_the_example_replaces_no_calibration_of_somebody(folder, capsys):
+    (folder / "Calib.toml").write_text("# my own")
+    assert main(["rig", str(folder), "--example"]) == 2
+    said = capsys.readouterr().err
+    assert "Calib.toml is there already, and the example would replace it" in said
+    assert (folder / "Calib.toml").read_text() == "# my own"
+
+
+def test_weights_that_are_not_there_are_refused_before_anything_is_read(folder, capsys):
+    (folder / "Calib.toml").write_text("no calibration")
+    assert main(["rig", str(folder), "--weights", "trans-repro"]) == 2
+    assert "no weights 'trans-repro': neither a file nor one of" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- health
 
 

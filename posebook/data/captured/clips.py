@@ -4,6 +4,7 @@ A file of clips is an .npz with one float32 array (T, 17, 3) a clip, called afte
 """
 
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,7 +201,7 @@ def read_clips(path: str | Path) -> tuple[MotionClip, ...]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-    except (ValueError, OSError, zipfile.BadZipFile, TypeError) as error:
+    except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: no .npz of motion ({error}); {again}") from None
     _check_arrays(path, arrays, again)
     return tuple(MotionClip(name, array) for name, array in sorted(arrays.items()))

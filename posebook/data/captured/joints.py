@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from posebook.data.captured.capture import Capture
+from posebook.data.recorded.body import unit
 from posebook.geometry.skeleton import H36M
 
 Map = Mapping[str, str | list[str]]
@@ -142,11 +143,11 @@ def to_h36m(capture: Capture, chosen: Map) -> np.ndarray:
         at.setdefault(joint, (at[ends[0]] + at[ends[1]]) / 2)
     up = at["Thorax"] - at["Hip"]
     if "Head" not in at:
-        towards = _unit(at.get("Skull", at["Thorax"] + up) - at["Thorax"])
+        towards = unit(at.get("Skull", at["Thorax"] + up) - at["Thorax"])
         trunk = np.nanmedian(np.linalg.norm(up, axis=-1))
         at["Head"] = at["Thorax"] + HEAD * trunk * towards
     if "Nose" not in at:
-        front = _unit(np.cross(at["LShoulder"] - at["RShoulder"], up))
+        front = unit(np.cross(at["LShoulder"] - at["RShoulder"], up))
         head = at["Head"] - at["Thorax"]
         length = np.linalg.norm(head, axis=-1, keepdims=True)
         at["Nose"] = at["Thorax"] + NOSE_UP * head + NOSE_FRONT * length * front
@@ -168,11 +169,7 @@ def _add_hips(at: dict[str, np.ndarray]) -> None:
     front, back = (at["LFront"] + at["RFront"]) / 2, (at["LBack"] + at["RBack"]) / 2
     left = at["LFront"] - at["RFront"]
     width = np.nanmedian(np.linalg.norm(left, axis=-1))
-    left, behind = _unit(left), _unit(back - front)
+    left, behind = unit(left), unit(back - front)
     down = np.cross(behind, left)
     inside = front + width * (_BEHIND * behind + _BELOW * down)
     at["LHip"], at["RHip"] = inside + _ASIDE * width * left, inside - _ASIDE * width * left
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

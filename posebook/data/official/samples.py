@@ -38,8 +38,7 @@ def sample_of(
     try:
         shown = Image.fromarray(pictures.picture(record.pictures[at]))
     except (OSError, ValueError, cv2.error) as problem:
-        what, _, remedy = str(problem).partition("; ")
-        report.problem(what, remedy or "copy the file anew")
+        report.add_errors([problem], otherwise="copy the file anew")
         return []
     known = None if record.annotated is None else record.annotated[at]
     width = max(2, round(max(shown.size) / 160))

@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from pathlib import Path
 
 from posebook.data.embedded import ASSETS
 from posebook.geometry.camera import Camera
@@ -10,13 +11,14 @@ ASSET = ASSETS / "human36m_cameras.json"
 
 
 @cache
-def _published() -> dict:
+def published(asset: Path) -> dict:
+    """An embedded JSON file of cameras."""
     try:
-        return json.loads(ASSET.read_text())
+        return json.loads(asset.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"{ASSET.name}: cannot be read ({error}); restore it with "
-            f"`git checkout -- posebook/data/assets/{ASSET.name}`"
+            f"{asset.name}: cannot be read ({error}); restore it with "
+            f"`git checkout -- posebook/data/assets/{asset.name}`"
         ) from error
 
 
@@ -27,13 +29,13 @@ def human36m_rig(subject: str) -> tuple[Camera, ...]:
     Raises:
         ValueError: for a subject whose cameras were not published.
     """
-    published = _published()
-    if subject not in published["extrinsics"]:
-        known = ", ".join(published["extrinsics"])
+    found = published(ASSET)
+    if subject not in found["extrinsics"]:
+        known = ", ".join(found["extrinsics"])
         raise ValueError(f"no published cameras for subject {subject!r}; known: {known}")
-    lenses = {lens["id"]: lens for lens in published["cameras"]}
+    lenses = {lens["id"]: lens for lens in found["cameras"]}
     rig = []
-    for pose in published["extrinsics"][subject]:
+    for pose in found["extrinsics"][subject]:
         lens = lenses[pose["id"]]
         rig.append(
             Camera.from_quaternion_c2w(

@@ -122,6 +122,16 @@ def test_layout_name_may_be_absent(copy):
     assert human36m.read_detections(copy / PATH_CPN).layout == "unnamed"
 
 
+def test_a_layout_name_without_end_is_not_written_out(copy, no_hang):
+    """Sixty lists, each twice in the next one: written out they would fill any disk."""
+    tables, nested = read_tables(copy), []
+    for _ in range(60):
+        nested = [nested, nested]
+    tables["metadata"] = {**tables["metadata"], "layout_name": nested}
+    np.savez(copy / PATH_CPN, **tables)
+    assert human36m.read_detections(copy / PATH_CPN).layout == "unnamed"
+
+
 @pytest.mark.parametrize("pack", [np.stack, tuple])
 def test_four_views_may_stand_in_an_array_or_a_tuple(copy, pack):
     tables = read_tables(copy)

@@ -99,6 +99,8 @@ def _layout(path: Path, metadata: object) -> str:
     except (TypeError, ValueError, OverflowError):
         sides = None
     layout = metadata.get("layout_name", "unnamed")
+    if type(layout) is not str:  # nested lists would be written out, and some never end
+        layout = "unnamed"
     if metadata.get("num_joints") == 16:
         raise ValueError(
             f"{path}: metadata is of 16 joints, those of a stacked hourglass, which lack "
@@ -106,10 +108,10 @@ def _layout(path: Path, metadata: object) -> str:
         )
     if metadata.get("num_joints") != len(H36M) or sides != [sorted(side) for side in SYMMETRY]:
         raise ValueError(
-            f"{path}: metadata (layout {str(layout)[:20]!r}) is not of Human3.6M's 17 joints "
+            f"{path}: metadata (layout {layout[:20]!r}) is not of Human3.6M's 17 joints "
             f"(a COCO network's are others); {USE}"
         )
-    return str(layout)[:20]
+    return layout[:20]
 
 
 def _subjects(path: Path, field: str, table: object, without_3d: tuple, faults: Faults) -> dict:

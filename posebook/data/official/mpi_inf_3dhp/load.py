@@ -44,7 +44,11 @@ def load_views(
         for subject, number in tqdm(OFFICIAL_FRAMES, desc="MPI-INF-3DHP", delay=5, leave=False)
     ]
     test = [s for number in OFFICIAL_VALID for s in by_activity(read_test(folder, number), scale)]
-    for what, found, official in _counts(train, test):
+    for what, sequences, officially in (
+        ("training frames a camera", train, OFFICIAL_FRAMES),
+        ("valid test frames", test, OFFICIAL_VALID),
+    ):
+        found, official = sum(len(s) for s in sequences), sum(officially.values())
         if found != official:
             warnings.warn(
                 f"{folder}: {found:,} {what}, officially {official:,}; "
@@ -52,12 +56,3 @@ def load_views(
                 stacklevel=2,
             )
     return train, test
-
-
-def _counts(train, test) -> list[tuple[str, int, int]]:
-    """(what, found, official)."""
-    frames, valid = sum(OFFICIAL_FRAMES.values()), sum(OFFICIAL_VALID.values())
-    return [
-        ("training frames a camera", sum(len(s) for s in train), frames),
-        ("valid test frames", sum(len(s) for s in test), valid),
-    ]

@@ -1,8 +1,6 @@
 """The test subjects of MPI-INF-3DHP: `annot_data.mat`, one camera each."""
 
-import json
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import h5py
@@ -18,6 +16,7 @@ from posebook.data.official.mpi_inf_3dhp.archive import (
     universal_factor,
 )
 from posebook.data.recorded.rig import ASSET as RIG
+from posebook.data.recorded.rig import published
 from posebook.data.records import ViewSequence
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
@@ -119,20 +118,9 @@ def _test_field(path: Path, field: str, width: int) -> np.ndarray:
     return array[:, 0, OF_17] if width else array[:, 0]
 
 
-@cache
-def _published() -> dict:
-    try:
-        return json.loads(ASSET.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{ASSET.name}: cannot be read ({error}); restore it with "
-            f"`git checkout -- posebook/data/assets/{ASSET.name}`"
-        ) from error
-
-
 def camera_of(name: str) -> Camera:
     """The camera of TS1 to TS6, in its own frame. Its file has no intrinsics; these were fitted."""
-    lens = _published()["test_focal_center"][name]
+    lens = published(ASSET)["test_focal_center"][name]
     return Camera.from_center(
         name, np.eye(3), np.zeros(3), lens["focal_px"], lens["center_px"], lens["resolution"]
     )
