@@ -479,3 +479,50 @@ def test_the_mirror_is_settled_without_labels(smoke):
     assert float(model.sign) == -sign
     factorization.evaluate.settle_mirror(model, blind)
     assert float(model.sign) == -sign, "settled once more it is the same"
+
+
+def test_it_is_settled_on_pictures_of_training(smoke, monkeypatch):
+    smoke(steps=1)
+    size, row = settings("factorization", "smoke", "baseline")
+    data = factorization.prepare.load(size, row)
+    asked = []
+    monkeypatch.setattr(factorization.run, "settle_mirror", lambda model, on: asked.append(on))
+    factorization.run.run_row(size, row, 0, data=data)
+    [on] = asked
+    assert on is data[0]
+
+
+def test_the_start_that_ends_with_the_least_loss_is_the_best(smoke, monkeypatch):
+    losses = {0: [9.0, 8.0, 1.0], 100: [2.0, 2.0, 2.0], 200: [1.0, 1.0, 3.0], 300: [5.0, 5.0, 5.0]}
+    size, row = settings("factorization", "smoke", "baseline-hd")
+    pictures, *_ = factorization.prepare.load(size, row)
+    monkeypatch.setattr(
+        factorization.learn_dictionary, "learn_dictionary",
+        lambda model, pictures, size, start, variant: {"loss": [*enumerate(losses[start])]},
+    )  # fmt: skip
+    assert row.starts == 4
+    assert best_start(pictures, size, row, 0) == (0, [1.0, 2.0, 3.0, 5.0])
+
+
+def test_the_critic_is_shown_poses_as_the_camera_sees_them(smoke, monkeypatch):
+    smoke(steps=2)
+    size, row = settings("factorization", "smoke", "baseline-adv")
+    pictures, *_ = factorization.prepare.load(size, row)
+    model = factorization.prepare.build(size, row, new_dictionary(size, row, pictures))
+    answers, shown, forward = [], [], model.forward
+    monkeypatch.setattr(model, "forward", lambda X: answers.append(forward(X)) or answers[-1])
+
+    class Critic:
+        state = {}
+
+        def update(self, poses, generator):
+            Y_hat, R = answers[-1]
+            shown.append(torch.equal(poses, factorization.train.CRITIC_UNIT * (Y_hat @ R)))
+            return {}
+
+        def score(self, poses):
+            return poses.sum() * 0
+
+    monkeypatch.setattr(factorization.train, "_adversary", lambda *_: Critic())
+    factorization.train.train(model, pictures, size, row, 0)
+    assert shown == [True, True]
