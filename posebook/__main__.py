@@ -20,7 +20,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from posebook.results.records import PROFILES
-from posebook.storage import refuse_unwritable
+from posebook.storage import refuse_unwritable, whole
 from posebook.training.stopping import Stopped
 
 CARD_OPTIONS = {
@@ -230,6 +230,7 @@ def _run(wanted) -> None:
     import torch
 
     from posebook import results
+    from posebook.experiments.catalogue import find
     from posebook.experiments.run import run
     from posebook.training import card, processes
 
@@ -242,6 +243,7 @@ def _run(wanted) -> None:
             f"a run with {', '.join(options.on)} is none of the published ones, and its result "
             "does not go among theirs: give a folder of your own with --out"
         )
+    find(wanted.row)  # before a folder is made for it
     refuse_unwritable(out, "choose another with --out")
     with processes.joined(wanted.device) as device:
         if device == "cpu":
@@ -316,13 +318,18 @@ def _bench(wanted) -> None:
 
     if wanted.rounds < 1:
         raise ValueError(f"rounds must be at least 1, not {wanted.rounds}")
+    if wanted.json and wanted.json.is_dir():
+        raise ValueError(f"--json {wanted.json} is a folder; name a file")
+    if wanted.json:
+        refuse_unwritable(wanted.json.parent, "choose another with --json")
     torch.set_num_threads(1)
     with TemporaryDirectory(prefix="posebook-") as folder:
         found = run(cases(SIZES[wanted.size], Path(folder)), wanted.rounds)
     print(table(found))
     if wanted.json:
         found |= {"device": device_name("cpu"), "commit": commit(), "versions": versions()}
-        wanted.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        with whole(wanted.json) as file:
+            file.write((json.dumps(found, indent=1) + "\n").encode())
 
 
 def _check(wanted) -> int:

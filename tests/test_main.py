@@ -159,11 +159,13 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
         (["rig", "nowhere", "--steps", "0"], "steps, people and fps must be positive, and trust"),
         (["lift", "nowhere.mp4"], "nowhere.mp4: there is no such video"),
         (["export", "trans-reproj", "net.pt"], "net.pt: call the file NAME.onnx"),
+        (["run", "table-3.1/trans", "--out", "new"], "there is no row table-3.1/trans; did you"),
     ],
 )  # fmt: skip
 def test_a_refusal_is_one_sentence_and_does_nothing(arguments, said, never, home, capsys):
     assert said in refused(capsys, *arguments)
     assert not list(home.rglob("*.json")) and not list(home.rglob("*.pt"))
+    assert not Path("new").exists()
 
 
 @pytest.mark.parametrize("command", [["run", ROW], ["draw", "figure-3.5"]])

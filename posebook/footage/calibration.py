@@ -198,7 +198,7 @@ def _size(entry: dict, principal: np.ndarray, name: str, reader: _Reader) -> tup
 def _read_toml(path: Path, reader: _Reader) -> list[tuple[str, dict]]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except tomllib.TOMLDecodeError as problem:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise ValueError(f"{path}: not TOML ({problem}); write it anew") from None
     found = []
     for key, table in tables.items():

@@ -73,6 +73,8 @@ def read_detections(path: str | Path, joints: str = "") -> View:
         OSError: where there is nothing.
     """
     path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there are no such detections")
     if path.is_dir():
         start, frames, notes = _read_folder(path)
     elif path.suffix == ".npz":
@@ -158,10 +160,11 @@ def _number(text: str) -> int | None:
 
 def _people(file: Path) -> list[np.ndarray]:
     data = read_json(file, "detect again")
-    if not isinstance(data, dict) or "people" not in data:
+    people = data.get("people") if isinstance(data, dict) else None
+    if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
         raise ValueError(f"{file}: no list `people`; this is not one of OpenPose's files")
     people = [_person(person.get("pose_keypoints_2d"), file, "pose_keypoints_2d")
-              for person in data["people"]]  # fmt: skip
+              for person in people]  # fmt: skip
     return [person for person in people if len(person)]  # trackers leave empty places
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from posebook.geometry.skeleton import H36M
+from posebook.storage import refuse_unwritable
 from posebook.trained.networks import ROWS, load
 from posebook.video import rows as video
 
@@ -110,6 +111,9 @@ def export(name: str, path: Path) -> list[str]:
     """
     if path.suffix != ".onnx":
         raise ValueError(f"{path}: call the file NAME.onnx")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; choose another name")
+    refuse_unwritable(path.parent, "name another folder")
     networks, card = load(name)
     said = []
     for graph in graphs(name, networks, card["profile"]):
@@ -130,7 +134,6 @@ def write(graph: Graph, path: Path) -> None:
         import onnxscript  # noqa: F401
     except ModuleNotFoundError:
         raise ModuleNotFoundError(ABSENT) from None
-    path.parent.mkdir(parents=True, exist_ok=True)
     free = {0: torch.export.Dim("batch")}
     shapes = tuple(free for _ in graph.example) if graph.free else None
     torch.onnx.export(

@@ -81,6 +81,11 @@ def test_the_bench_runs_and_writes_its_numbers(tmp_path, capsys):
         assert row["name"] in said and row["per_second"] > 0
 
 
+def test_a_folder_in_the_place_of_its_file_is_refused_before_anything_is_timed(tmp_path, capsys):
+    assert main(["bench", "--json", str(tmp_path)]) == 2
+    assert "is a folder; name a file" in capsys.readouterr().err
+
+
 def test_no_rounds_are_refused(capsys):
     assert main(["bench", "--rounds", "0"]) == 2
     assert "rounds must be at least 1, not 0" in capsys.readouterr().err

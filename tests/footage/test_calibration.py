@@ -120,6 +120,13 @@ def test_what_is_no_calibration_is_named(tmp_path, name, text, said):
         read_calibration(write(tmp_path, text, name))
 
 
+def test_a_calibration_in_another_encoding_is_named(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_bytes("[ä]".encode("latin-1"))
+    with pytest.raises(ValueError, match="a.toml: not TOML .*; write it anew"):
+        read_calibration(path)
+
+
 # ---------------------------------------------------------------- Qualisys
 
 

@@ -102,9 +102,19 @@ def test_what_is_wrong_is_named(tmp_path, text, said):
 
 def test_other_files_are_named(tmp_path):
     np.savez(tmp_path / "a.npz", joints=1)
-    for name, said in (("a.npz", "joints_2d"), ("a.csv", "known are a folder of OpenPose")):
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-30])
+    (tmp_path / "a.csv").write_text("x")
+    for name, said in (("a.npz", "joints_2d"), ("cut.npz", "an npz of detections holds"),
+                       ("a.csv", "known are a folder of OpenPose")):  # fmt: skip
         with pytest.raises(ValueError, match=said):
             read_detections(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match="b.csv: there are no such detections"):
+        read_detections(tmp_path / "b.csv")
+    (tmp_path / "people").mkdir()
+    for people in ("3", "[3]"):
+        (tmp_path / "people" / "0.json").write_text(f'{{"people": {people}}}')
+        with pytest.raises(ValueError, match="no list `people`"):
+            read_detections(tmp_path / "people")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="no .json file"):
         read_detections(tmp_path / "empty")

@@ -49,6 +49,13 @@ def test_what_is_not_installed_is_said(tmp_path, monkeypatch):
             attempt(graph, tmp_path / "net.onnx")
 
 
+def test_a_folder_in_its_place_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_files, "load", None)
+    (tmp_path / "net.onnx").mkdir()
+    with pytest.raises(ValueError, match="net.onnx is a folder; choose another name"):
+        onnx_files.export("trans-reproj", tmp_path / "net.onnx")
+
+
 def test_another_answer_and_another_suffix_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="net.pt: call the file NAME.onnx"):
         onnx_files.export("trans-reproj", tmp_path / "net.pt")
