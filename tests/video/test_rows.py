@@ -507,6 +507,14 @@ def test_a_clip_with_one_frame_runs_through(smoke, cache, monkeypatch):
         assert np.isfinite(record["metrics"]["pck_0.2_mean13"])
 
 
+def test_a_quarter_of_the_training_is_one_in_steps_and_in_epochs():
+    base = video.rows.PROFILES["paper"].base
+    found = video.prepare.quarter(base)
+    assert (found.steps, found.epochs) == (base.steps // 4, base.epochs // 4)
+    assert video.prepare.quarter(replace(base, epochs=0)).epochs == 0
+    assert video.prepare.quarter(replace(base, steps=2, epochs=2)).epochs == 1
+
+
 def test_epochs_count_frames():
     profile = replace(video.rows.PROFILES["paper"], epochs=50)
     assert video.rows.in_steps(profile, 240).steps == 50 * 10
