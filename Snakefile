@@ -34,7 +34,8 @@ try:
     PROFILE, SEEDS, DATASET, ONLY = read_config(config)
     ROWS = catalogue.rows(DATASET)
     WANTED, DRAWN = catalogue.select(ONLY, DATASET)
-except ValueError as problem:
+    MOTION = motion_of(DATASET)
+except (ValueError, FileNotFoundError) as problem:
     raise WorkflowError(str(problem)) from None
 RUNS = folder_of(DATASET, runs_folder()) if DATASET else runs_folder()
 RUN = str(RUNS / "{profile}/{experiment}/{variant}--seed{seed}")
@@ -67,7 +68,7 @@ def value_of(wildcards):
     packages = {name: version.split("+")[0] for name, version in versions().items()}
     return key_of(
         profile=json.dumps(asdict(size)), variant=json.dumps(asdict(variant)), moved=moved,
-        packages=packages, **motion_of(DATASET),
+        packages=packages, **MOTION,
     )  # fmt: skip
 
 

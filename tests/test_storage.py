@@ -40,6 +40,13 @@ def test_a_file_appears_complete_with_its_folder_and_nothing_beside_it(path):
     assert path.read_bytes() == b"new" and list(path.parent.iterdir()) == [path]
 
 
+def test_a_folder_in_its_place_is_named_before_anything_is_written(path):
+    path.mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match="it is a folder; choose another name"):
+        write(path)
+    assert list(path.parent.iterdir()) == [path] and not list(path.iterdir())
+
+
 def test_what_was_there_stays_by_another_name(path):
     before = path.with_name("before.bin")
     for content in (b"first", b"second", b"third"):

@@ -121,8 +121,8 @@ def begin(weights: str = "") -> tuple[LiftingNetwork | Student, Variant]:
 
 
 def refuse_absent(weights: str) -> None:
-    """Raise a ValueError for weights that are neither a lifter's name nor a file, nor none."""
-    if weights not in ("", "none", *LIFTERS) and not Path(weights).is_file():
+    """Raise a ValueError for weights that are neither a lifter's name nor a file, nor ""."""
+    if weights not in ("", *LIFTERS) and not Path(weights).is_file():
         raise ValueError(f"no weights {weights!r}: neither a file nor one of "
                          f"{', '.join(LIFTERS)}; give one of them")  # fmt: skip
 

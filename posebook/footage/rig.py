@@ -90,7 +90,8 @@ def run_rig(
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}; give one with a calibration and what each "
                          "camera saw, or add --example")  # fmt: skip
-    refuse_absent(wishes.weights)
+    weights = "" if wishes.weights == "none" else wishes.weights
+    refuse_absent(weights)
     refuse_unwritable(out, "choose another with --out")
     take, health, notes = read_rig(folder, wishes)
     report = "\n".join([*notes, "", health.text()])
@@ -99,7 +100,7 @@ def run_rig(
     for doubt, gross, text in health.findings:
         if gross and doubt not in wishes.trust:
             raise ValueError(f"{text}. If that is right, give --trust {doubt}")
-    learned = learn(take, wishes.steps, "" if wishes.weights == "none" else wishes.weights, say=say)
+    learned = learn(take, wishes.steps, weights, say=say)
     bodies = write(take, learned, out, say, report)
     say(f"written to {out}")
     return take, bodies, learned
@@ -224,13 +225,14 @@ def write_example(folder: Path) -> Path:
     """The embedded recording with four cameras as such a folder: Calib.toml and an npz a camera."""
     take = load_pose2sim()
     tables = [_toml(camera) for camera in take.cameras]
-    if there := next((p for p in folder.glob("*.toml")), None):
+    files = [folder / f"{camera.name}.npz" for camera in take.cameras]
+    if there := next((p for p in [*folder.glob("*.toml"), *files] if p.exists()), None):
         raise ValueError(f"{there} is there already, and the example would replace it: leave "
                          "--example away, or name a new folder")  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "Calib.toml").write_text("\n".join(tables), encoding="utf-8")
-    for v, camera in enumerate(take.cameras):
-        np.savez(folder / f"{camera.name}.npz", joints_2d=take.joints_2d[:, v],
+    for v, file in enumerate(files):
+        np.savez(file, joints_2d=take.joints_2d[:, v],
                  confidence=take.confidence[:, v], joint_set=take.joint_set)  # fmt: skip
     return folder
 

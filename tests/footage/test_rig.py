@@ -112,6 +112,9 @@ def test_the_example_replaces_no_calibration_of_somebody(folder, capsys):
     said = capsys.readouterr().err
     assert "Calib.toml is there already, and the example would replace it" in said
     assert (folder / "Calib.toml").read_text() == "# my own"
+    (folder / "Calib.toml").unlink()
+    assert main(["rig", str(folder), "--example"]) == 2  # nor somebody's detections
+    assert ".npz is there already" in capsys.readouterr().err
 
 
 def test_weights_that_are_not_there_are_refused_before_anything_is_read(folder, capsys):
