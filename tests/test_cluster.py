@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import gettempdir
 from types import SimpleNamespace
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from posebook.paths import CLONE
 from posebook.results import read_result, write_result
@@ -101,11 +103,12 @@ def why_not() -> str:
 
 @pytest.fixture
 def slurm(tmp_path):
-    """The folder of a Slurm that runs."""
+    """The folder of a Slurm that runs. A machine has one: tests side by side take turns."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run([NODE, "start", tmp_path / "slurm"], env=environment, check=True)
-    yield tmp_path / "slurm"
-    subprocess.run([NODE, "stop", tmp_path / "slurm"], check=True)
+    with FileLock(Path(gettempdir()) / "posebook-slurm.lock"):
+        subprocess.run([NODE, "start", tmp_path / "slurm"], env=environment, check=True)
+        yield tmp_path / "slurm"
+        subprocess.run([NODE, "stop", tmp_path / "slurm"], check=True)
 
 
 @pytest.fixture
