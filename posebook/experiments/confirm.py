@@ -113,17 +113,25 @@ def _apart(a: float, b: float) -> float:
     return abs(a - b) / max(abs(a), abs(b), 1e-12)
 
 
-def stages_of(trace: Mapping | None, where: str, row: str) -> list[dict]:
+def stages_of(record: Mapping, where: str) -> list[dict]:
     """The stages of a record's trace.
 
     Raises:
-        ValueError: with the remedy, if there is no trace, or half of one.
+        ValueError: with the remedy, if there is no trace, half of one, or another run's.
     """
-    again = f"`python -m posebook confirm {row} --trace`"
+    trace, row = record.get("trace"), f"{record['experiment']}/{record['variant']}"
+    again = (
+        f"`python -m posebook confirm {row} --profile {record['profile']} --trace`, "
+        "from the commit that made the record"
+    )
     if not trace:
-        raise ValueError(
-            f"{where} has no trace; make it with {again}, from the commit that made the record"
-        )
+        raise ValueError(f"{where} has no trace; make it with {again}")
+    for name, value in (("row", row), ("seed", record["seed"])):
+        if trace.get(name) != value:
+            raise ValueError(
+                f"{where}: the trace is of {name} {trace.get(name)}, not {value}; make it again "
+                f"with {again}"
+            )
     stages = trace.get("stages", [])
     whole = [len(s.get("loss", ())) == len(s.get("gradient_norm", ())) > 0 for s in stages]
     if not stages or not all(whole) or not trace.get("metrics"):
@@ -133,7 +141,7 @@ def stages_of(trace: Mapping | None, where: str, row: str) -> list[dict]:
 
 def check(path: Path, record: Mapping, new: Mapping) -> Check:
     """What a new trace says of a record's file. Raises ValueError as `stages_of`."""
-    stages_of(record.get("trace"), str(path), new["row"])
+    stages_of(record, str(path))
     why, difference = compare(record["trace"], new)
     verdict = MOVED if why else REPRODUCED
     found = round(difference, 12) if math.isfinite(difference) else -1.0
@@ -178,6 +186,9 @@ def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: boo
     Args:
         write_traces: write the traces of those records that this very code has made instead.
 
+    A record whose trace says nothing is named, with the remedy, and the others are checked; the
+    status is 1 then, too.
+
     Raises:
         ValueError: where nothing that is asked for is published, or was made by this code.
     """
@@ -189,6 +200,8 @@ def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: boo
     if write_traces and commit().endswith("+"):
         raise ValueError("the code has been edited since the last commit; commit it first")
     folder, checks, moved = results_folder() / profile, {}, []
+    unread: list[str] = []
+    read_checks(folder)  # refused before the work, not after it
     refuse_unwritable(folder, "set POSEBOOK_RESULTS to a copy of your own")
     records = {run: read_result(path) for run, path in wanted.items()}
     if write_traces:
@@ -197,8 +210,14 @@ def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: boo
         if not wanted:
             raise ValueError("other code has made these records; check out the commit they name")
     else:  # before the work, not after it
-        for (row, seed), record in records.items():
-            stages_of(record.get("trace"), f"{row}, seed {seed}", row)
+        for run, record in records.items():
+            try:
+                stages_of(record, str(wanted[run]))
+            except ValueError as error:
+                unread.append(str(error))
+                del wanted[run]
+        if not wanted:
+            raise ValueError("\n".join(unread))
     bar = tqdm(total=len(wanted), desc="rows", unit="run")
     with bar, ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread) as pool:
         parts = chunks(profile, list(wanted))
@@ -223,10 +242,11 @@ def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: boo
     same = sum(check.difference == 0 for check in checks.values())
     print(
         f"{len(checks) - len(moved)} of {len(checks)} published runs reproduced, {same} of them to "
-        f"the last bit; {len(moved)} moved."
+        f"the last bit; {len(moved)} moved{f', {len(unread)} left out' if unread else ''}."
     )
-    print("\n".join(moved), end="\n" * bool(moved))
-    return 1 if moved else 0
+    for line in (*moved, *unread):
+        print(line)
+    return 1 if moved or unread else 0
 
 
 def chunks(profile: str, runs: list[tuple[str, int]]) -> list[list[tuple[str, int]]]:

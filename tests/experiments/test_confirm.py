@@ -9,6 +9,7 @@ from posebook import lifting, results
 from posebook.experiments import catalogue, confirm
 from posebook.experiments.traces import traces
 from posebook.results.checks import MOVED, REPRODUCED, digest_of, read_checks
+from posebook.results.records import write
 
 DIGEST = "sha256:" + "0" * 64
 STAGE = {
@@ -245,28 +246,60 @@ def test_traces_are_written_from_clean_code_alone(record, here, monkeypatch):
         confirm.confirm_all([], "smoke", write_traces=True)
     monkeypatch.setattr(confirm, "commit", lambda: "abc1234")
     before = results.read_result(record)
-    results.write_result(record.parents[2], {k: v for k, v in before.items() if k != "trace"})
-    assert confirm.confirm_all([], "smoke", write_traces=True) == 0
-    after = results.read_result(record)
-    assert after == before, "the same trace again, and nothing else of the record"
-    assert not read_checks(record.parents[1])
+    for damaged in ({}, {**before["trace"], "seed": 3}):
+        write(record, {**before, "trace": damaged})
+        assert confirm.confirm_all([], "smoke", write_traces=True) == 0
+        after = results.read_result(record)
+        assert after == before, "the same trace again, and nothing else of the record"
+        assert not read_checks(record.parents[1])
     monkeypatch.setattr(confirm, "code_digest", lambda: "sha256:" + 64 * "0")
     with pytest.raises(ValueError, match="other code has made these records; check out the commit"):
         confirm.confirm_all([], "smoke", write_traces=True)
 
 
+AGAIN = "`python -m posebook confirm table-3.1/reproj --profile smoke --trace`, from the commit"
+
+
 @pytest.mark.parametrize(
-    ("trace", "said"),
+    ("changes", "said"),
     [
-        (None, "has no trace; make it with `python -m posebook confirm table-3.1/reproj --trace`"),
-        ({"stages": []}, "the trace is cut short; make it again"),
+        (None, f"has no trace; make it with {AGAIN}"),
+        ({"stages": []}, f"the trace is cut short; make it again with {AGAIN}"),
         ({"stages": [{"loss": [1.0], "gradient_norm": []}]}, "the trace is cut short; make it"),
+        ({"metrics": {}}, "the trace is cut short; make it again"),
+        ({"row": "table-3.1/supervised"}, "is of row table-3.1/supervised, not table-3.1/reproj; "),
+        ({"seed": 3}, f"the trace is of seed 3, not 0; make it again with {AGAIN}"),
     ],
 )
-def test_a_record_without_a_whole_trace_is_named_with_the_remedy(trace, said, record):
+def test_a_record_without_a_whole_trace_is_named_with_the_remedy(changes, said, record, here):
     old = results.read_result(record)
-    with pytest.raises(ValueError, match=said):
-        confirm.check(record, {**old, "trace": trace}, old["trace"])
+    trace = {} if changes is None else {**old["trace"], **changes}
+    write(record, {**old, "trace": trace})
+    for check in (
+        lambda: confirm.check(record, results.read_result(record), old["trace"]),
+        lambda: confirm.confirm_all(["table-3.1/reproj"], "smoke"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            check()
+    assert not read_checks(record.parents[1])
+
+
+def test_one_bad_trace_does_not_keep_the_others_from_being_checked(record, here, capsys):
+    other = record.with_name("reproj--seed1.json")
+    write(other, {**results.read_result(record), "seed": 1})
+    assert confirm.confirm_all(["table-3.1"], "smoke") == 1
+    assert set(read_checks(record.parents[1])) == {"table-3.1/reproj--seed0"}
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2].startswith("1 of 1 published runs reproduced")
+    assert said[-2].endswith("0 moved, 1 left out.")
+    assert said[-1].startswith(f"{other}: the trace is of seed 0, not 1; make it again with")
+
+
+def test_a_damaged_file_of_checks_is_refused_before_the_work(record, here, monkeypatch):
+    (record.parents[1] / "checks.json").write_text("{")
+    monkeypatch.setattr(confirm, "_traces", None)
+    with pytest.raises(ValueError, match="no file of checks .*; delete it and run"):
+        confirm.confirm_all(["table-3.1/reproj"], "smoke")
 
 
 def test_what_is_not_published_is_refused(record):

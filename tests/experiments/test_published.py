@@ -36,7 +36,7 @@ def test_what_rows_of_chapters_3_and_4_measure_has_a_name_and_a_unit():
 
 def test_every_record_has_a_whole_trace():
     for record in RECORDS.values():
-        assert confirm.stages_of(record["trace"], "here", "there")
+        assert confirm.stages_of(record, "here")
 
 
 def test_traces_are_those_of_the_published_runs():

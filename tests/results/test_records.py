@@ -80,8 +80,6 @@ def test_files_are_sorted_rounded_and_readable(tmp_path):
         ({"confirmed": {}}, "confirmed"),
         ({"commit": 1}, "commit"),
         ({"trace": [1]}, "trace"),
-        ({"trace": {"row": "table-3.1/reproj", "seed": 0}}, "table-3.1/reproj, seed 0"),
-        ({"trace": {"row": "table-3.1/trans-reproj", "seed": 1}}, "seed 1"),
     ],
 )
 def test_a_bad_field_is_named_and_nothing_written(tmp_path, changes, said):
