@@ -75,28 +75,40 @@ def kill_and_restart(wanted, home: Path, seconds: float, chance: random.Random) 
 def disturb_slurm(wanted, home: Path, whole: int, chance: random.Random) -> None:
     """Kill one job, and lose the node while others run, on the way to so many results."""
     walk = begin(wanted, home, "--cluster", str(wanted.cluster))
-    job = _running(walk, home, whole // 3, chance)[0]
-    subprocess.run(["scancel", "--full", "--signal=KILL", job], check=True)
-    print(f"job {job} killed: {len(results(home))} results were there", flush=True)
-    time.sleep(5)  # it is no longer said to run
-    jobs = _running(walk, home, 2 * whole // 3, chance)
+    # A walk of one row has no time to spare: its job may be over some seconds after it began.
+    waits = [chance.uniform(5, 20) if whole > 2 else 0 for _ in range(2)]
+    killed = _running(walk, home, whole // 3, waits[0])[0]
+    subprocess.run(["scancel", "--full", "--signal=KILL", killed], check=True)
+    print(f"job {killed} killed: {len(results(home))} results were there", flush=True)
+    jobs = _running(walk, home, 2 * whole // 3, waits[1], but=killed)
     subprocess.run([NODE, "lose", wanted.slurm], check=True)
     done = f"{len(results(home))} results were there"
     subprocess.run([NODE, "node", wanted.slurm], check=True)
     print(f"the node was lost, and is back: {len(jobs)} jobs ran, {done}", flush=True)
+    while walk.poll() is None and set(jobs) & _jobs("R"):
+        time.sleep(0.2)
+    for job in _jobs("PD"):  # what ran there is queued again, and would be held for two minutes
+        subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=True)
     end(walk, home)
 
 
-def _running(walk: subprocess.Popen, home: Path, so_far: int, chance: random.Random) -> list[str]:
-    """The jobs that run, the latest first, some seconds after so many results are there."""
-    command = ["squeue", "-h", "-t", "R", "-S", "-S", "-o", "%i"]
-    for seconds in (chance.uniform(5, 20), 0):
-        while len(results(home)) < so_far or not (jobs := subprocess.check_output(command)):
+def _running(
+    walk: subprocess.Popen, home: Path, so_far: int, wait: float, but: str = ""
+) -> list[str]:
+    """The jobs that run, the latest first, seconds after so many results are there."""
+    for seconds in (wait, 0):
+        while not (jobs := _jobs("R") - {but}) or len(results(home)) < so_far:
             if walk.poll() is not None:
                 raise RuntimeError(f"the walk is over, undisturbed; see {home / 'log'}")
-            time.sleep(1)
+            time.sleep(0.2)
         time.sleep(seconds)
-    return jobs.decode().split()
+    return sorted(jobs, key=int, reverse=True)
+
+
+def _jobs(state: str) -> set[str]:
+    """Numbers of the jobs that run (R) or wait (PD)."""
+    command = ["squeue", "-h", "-t", state, "-o", "%i"]
+    return set(subprocess.check_output(command, text=True).split())
 
 
 def main() -> int:
