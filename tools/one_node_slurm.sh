@@ -84,6 +84,13 @@ wait_for_node() {
   exit 1
 }
 
+stop() {
+  end slurmd
+  end slurmctld
+  end munged
+  if [[ $linked -ef $SLURM_CONF ]]; then rm $linked; fi
+}
+
 case $action in
   start)
     if [[ -e $linked && ! $linked -ef $SLURM_CONF ]]; then
@@ -91,12 +98,14 @@ case $action in
       exit 2
     fi
     settings
+    trap stop EXIT  # what does not come up leaves nothing behind
     ln -sfn "$SLURM_CONF" $linked
     munged --force --key-file "$folder/munge.key" --socket "$folder/munge.socket" \
       --pid-file "$folder/munged.pid" --log-file "$folder/munged.log" --seed-file "$folder/seed" >&2
     slurmctld -c >&2
     begin_node
     wait_for_node
+    trap - EXIT
     ;;
   lose)
     end slurmd KILL
@@ -108,11 +117,6 @@ case $action in
     done
     ;;
   node) begin_node; wait_for_node ;;
-  stop)
-    end slurmd
-    end slurmctld
-    end munged
-    [[ $linked -ef $SLURM_CONF ]] && rm $linked
-    ;;
+  stop) stop ;;
   *) echo "$usage" >&2; exit 2 ;;
 esac

@@ -13,7 +13,6 @@ from posebook.data import sources
 from posebook.data.done import only_embedded
 from posebook.factorization import rows as factorization
 from posebook.lifting import rows as lifting
-from posebook.results.records import PROFILES
 from posebook.video import rows as video
 
 CHAPTERS: dict[str, ModuleType] = {
@@ -279,9 +278,3 @@ def command(names: list[str], profile: str) -> str:
         if kind in kinds and "/" not in number:
             return f"make results PROFILE={profile} {kinds[kind]}={number}"
     return f"make results PROFILE={profile} ROW={','.join(names)}"
-
-
-__all__ = [
-    "ALSO_SHOWN", "CHAPTERS", "DRAWN", "NOTEBOOKS", "PROFILES", "Drawn", "Row", "command", "find",
-    "refuse_absent", "rows", "select", "settings",
-]  # fmt: skip

@@ -25,7 +25,7 @@ from posebook.experiments import floors
 from posebook.experiments.catalogue import DRAWN, command, find, settings
 from posebook.experiments.run import check_device
 from posebook.paths import runs_folder
-from posebook.training.checkpoint import load as load_checkpoint
+from posebook.training import checkpoint
 from posebook.video.frames import Frames, fingerprint
 
 SINGLE = "table-2.3/res50"
@@ -104,7 +104,7 @@ def _record(experiment: str, variant: str, profile: str, seed: int, **fields) ->
 def _lifter(row: str, profile: str):
     """A network of chapter 3 as its run left it, and the state of its checkpoint."""
     size, variant = settings("lifting", profile, find(row).variant)
-    state = load_checkpoint(left_by(row, profile, 0, "training.pt"))
+    state = checkpoint.load(left_by(row, profile, 0, "training.pt"))
     model = lifting.prepare.build(size, variant)
     model.load_state_dict(state["parts"]["model"])
     return model, state
@@ -113,7 +113,7 @@ def _lifter(row: str, profile: str):
 def _factorizer(row: str, profile: str):
     """The same of chapter 4; its mirror image is that of its knees on the training pictures."""
     size, variant = settings("factorization", profile, find(row).variant)
-    state = load_checkpoint(left_by(row, profile, 0, "training.pt"))
+    state = checkpoint.load(left_by(row, profile, 0, "training.pt"))
     pictures, *_ = factorization.prepare.load(size, variant)
     dictionary = factorization.learn_dictionary.new_dictionary(size, variant, pictures)
     model = factorization.prepare.build(size, variant, dictionary)
@@ -248,8 +248,7 @@ def _protocols(profile: str) -> Iterator[dict]:
 
 def _offsets(profile: str, frames: Frames) -> tuple[Sequence[Mapping], Mapping[str, float]]:
     size, variant = settings("video", profile, find(OFFSETS_OF).variant)
-    kept = left_by(OFFSETS_OF, profile, 0, "network.pt")
-    state = torch.load(kept, weights_only=True, map_location="cpu")
+    state = checkpoint.read(left_by(OFFSETS_OF, profile, 0, "network.pt"), "encoder", "model")
     base = video.base_network.build(size.base, len(frames.joint_set))
     model = video.prepare.build(size, variant, base, len(frames.joint_set))
     base.encoder.load_state_dict(state["encoder"])

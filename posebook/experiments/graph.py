@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from posebook.experiments import catalogue
 from posebook.paths import CLONE, folder_of, results_folder, runs_folder
+from posebook.results.records import PROFILES, read_result
 from posebook.storage import exclusive, refuse_unwritable
 from posebook.training.stopping import Stopped
 
@@ -55,6 +56,7 @@ def walk(
     # The system lets go of this lock when a run is killed; Snakemake's own stays behind.
     with exclusive(runs_folder()):
         snakemake("--unlock", "--config", *config)
+        _measure_lost(profile, chosen.values(), seeds, dataset)
         if again:  # else a run would find its checkpoint and have nothing to do
             options.append("--forceall")
             for row in chosen.values():
@@ -71,10 +73,8 @@ def read_config(config: Mapping) -> tuple[str, int, str, list[str]]:
     if unknown := ", ".join(sorted(set(config) - set(known))):
         raise ValueError(f"--config has no {unknown}; there are {', '.join(sorted(known))}")
     profile, seeds, dataset, only = ({**known, **config}[name] for name in known)
-    if profile not in catalogue.PROFILES:
-        raise ValueError(
-            f"there is no profile {profile}; there are {', '.join(catalogue.PROFILES)}"
-        )
+    if profile not in PROFILES:
+        raise ValueError(f"there is no profile {profile}; there are {', '.join(PROFILES)}")
     if not isinstance(seeds, int) or seeds < 1:
         raise ValueError(f"seeds must be a whole number, at least 1, not {seeds!r}")
     return profile, seeds, dataset, [name for name in str(only).split(",") if name]
@@ -125,8 +125,30 @@ def _handing_on() -> Iterator[None]:
         raise Stopped(came[0], "what the runs have done is kept; the same command goes on there")
 
 
+def _measure_lost(profile: str, rows: Iterable[catalogue.Row], seeds: int, dataset: str) -> None:
+    """Runs whose record is gone or damaged are not finished: they go on at their last checkpoint.
+
+    Snakemake knows of executed notebooks alone.
+    """
+    runs, results = _home(runs_folder(), dataset), _home(results_folder(), dataset)
+    for row in rows:
+        for seed in row.runs(seeds):
+            name = f"{profile}/{row.name}--seed{seed}"
+            if (executed := runs / f"{name}.ipynb").is_file():
+                record = results / f"{name}.json"
+                try:
+                    read_result(record)
+                except (FileNotFoundError, ValueError):
+                    print(f"{record} is gone or damaged; its run is measured again", flush=True)
+                    executed.unlink()
+
+
+def _home(folder: Path, dataset: str) -> Path:
+    return folder_of(dataset, folder) if dataset else folder
+
+
 def _forget(profile: str, row: catalogue.Row, dataset: str) -> None:
-    folder = folder_of(dataset, runs_folder()) if dataset else runs_folder()
-    for run in (folder / profile / row.experiment).glob(f"{row.variant}--seed*"):
+    folder = _home(runs_folder(), dataset) / profile / row.experiment
+    for run in folder.glob(f"{row.variant}--seed*"):
         for checkpoint in run.rglob("*training.pt"):
             checkpoint.unlink()

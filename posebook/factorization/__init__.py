@@ -17,8 +17,3 @@ from posebook.factorization import (
     run,
     train,
 )
-
-__all__ = [
-    "canonicalizer", "dictionary", "evaluate", "examples", "learn_dictionary", "losses",
-    "measures", "mirror", "network", "pairs", "pictures", "prepare", "rows", "run", "train",
-]  # fmt: skip

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from posebook.geometry.rotations import nearest_rotation, rotation
 from posebook.geometry.skeleton import H36M
 from posebook.storage import whole
+from posebook.training.checkpoint import read
 
 HEADS = ("linear", "two-layer", "svd")
 
@@ -156,14 +157,8 @@ def load_dictionary(path: Path, model: EncoderDecoder) -> dict:
     Raises:
         ValueError: with file and remedy, if it is no dictionary or one of other joints or sizes.
     """
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        joints, sizes, weights = state.pop("joints"), state.pop("sizes"), state.pop("state")
-    except Exception as error:
-        raise ValueError(
-            f"{path}: no dictionary, or a damaged one ({type(error).__name__}); "
-            "delete it and learn it again"
-        ) from error
+    state = read(path, "joints", "sizes", "state")
+    joints, sizes, weights = state.pop("joints"), state.pop("sizes"), state.pop("state")
     model.dictionary.check(sizes, joints, str(path))
     model.load_state_dict(weights)
     return state

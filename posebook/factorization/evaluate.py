@@ -62,7 +62,7 @@ def evaluate(
             per_action.setdefault(action, {})[name] = mean
     # Chapter 3's name for what this chapter calls MPJPE: the scale restored by least squares.
     overall["n_mpjpe_mm"] = overall["mpjpe_mm"]
-    scaled = disentangle.least_squares_scale(Y, target)
+    scaled = metrics.scaled(Y, target)
     overall["pck3d_150"] = float(metrics.pck3d(scaled, target).mean())
     overall["auc3d"] = float(metrics.auc3d(scaled, target).mean())
     overall |= disentangle.canonical_spread(Y_hat)
@@ -110,7 +110,7 @@ def evaluate_real(model: FactorizationNetwork, recentre: str = "shift") -> dict[
     Y_hat, R = predict(model, pictures)
     known = pictures.Y.isfinite().all(-1, keepdim=True)
     target = torch.where(known, pictures.Y, 0)
-    Y = disentangle.least_squares_scale(torch.where(known, Y_hat @ R, 0), target)
+    Y = metrics.scaled(torch.where(known, Y_hat @ R, 0), target)
     used = known[..., PCK3D_JOINTS, 0]
     error = 1000 * (Y - target).norm(dim=-1)[..., PCK3D_JOINTS][used]
     return {

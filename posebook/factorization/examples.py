@@ -3,11 +3,10 @@
 
 import torch
 
-from posebook.factorization import measures
 from posebook.factorization.evaluate import predict, real_pictures
 from posebook.factorization.network import FactorizationNetwork
 from posebook.factorization.pictures import Pictures
-from posebook.metrics.pose3d import mpjpe
+from posebook.metrics.pose3d import mpjpe, scaled
 
 INSTANTS = 4  # of Figure 4.4
 
@@ -23,7 +22,7 @@ def example_poses(
         model.eval()
         with torch.inference_mode():
             Y_hat, R = model(X)
-        pose = measures.least_squares_scale(Y_hat @ R, truth)
+        pose = scaled(Y_hat @ R, truth)
         found.append({
             "action": actions[instant], "instant": instant, "X": X, "canonical": Y_hat,
             "pose": pose, "truth": truth,
@@ -54,7 +53,7 @@ def real_poses(model: FactorizationNetwork, recentre: str) -> tuple[list[dict], 
     poses, errors = [], []
     for instant, view in choose(pictures):
         truth = pictures.Y[instant, view]
-        pose = measures.least_squares_scale((Y_hat @ R)[instant, view], truth)
+        pose = scaled((Y_hat @ R)[instant, view], truth)
         errors.append(1000 * float(mpjpe(pose, truth)))
         poses.append({
             "instant": instant, "view": view, "X": pictures.X[instant, view],

@@ -12,13 +12,6 @@ from posebook.geometry.rotations import angle, best_rotation, nearest_to
 from posebook.metrics import pose3d as metrics
 
 
-def least_squares_scale(Y: Tensor, target: Tensor) -> Tensor:
-    """Y times the factor that brings it nearest to the target: the scale of N-MPJPE."""
-    match, square = (Y * target).sum((-1, -2)), Y.square().sum((-1, -2))
-    scale = torch.where(square > 0, match / square.clamp(min=1e-12), 0)
-    return Y * scale[..., None, None]
-
-
 def picture_scale(Y: Tensor, target: Tensor) -> Tensor:
     """Y at the size at which the true body was normalised: C3DPO's scale (Novotny et al. 2019)."""
     return Y * body_size(target)[..., None, None]
@@ -33,11 +26,10 @@ def pose_errors(Y: Tensor, target: Tensor, turn: Tensor) -> dict[str, Tensor]:
     `mpjpe_best_rotation_mm` gives each pose the viewpoint that suits the truth best,
     `mpjpe_turned_mm` turns it by the known angle at which the camera sees the pelvis.
     """
-    scaled = least_squares_scale(Y, target)
     restored, flipped = picture_scale(Y, target), picture_scale(mirror_shape(Y), target)
     c3dpo = metrics.mpjpe(restored, target)
     return {
-        "mpjpe_mm": metrics.mpjpe(scaled, target),
+        "mpjpe_mm": metrics.n_mpjpe(Y, target),
         "p_mpjpe_mm": metrics.p_mpjpe(Y, target),
         "mpjpe_c3dpo_mm": c3dpo,
         "mpjpe_best_flip_mm": torch.minimum(c3dpo, metrics.mpjpe(flipped, target)),

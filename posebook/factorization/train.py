@@ -2,7 +2,6 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -17,8 +16,7 @@ from posebook.factorization.pairs import Pair, gather, reflect_half, sequences
 from posebook.factorization.pictures import Pictures, body_size
 from posebook.factorization.prepare import check_prepared
 from posebook.factorization.rows import Profile, Variant
-from posebook.results.provenance import code_digest, data_digest
-from posebook.storage import key_of
+from posebook.results.provenance import data_digest
 from posebook.training import card
 from posebook.training.adversary import Adversary
 from posebook.training.checkpoint import Clock, Curves
@@ -121,9 +119,10 @@ def train(
         return value, logs
 
     whole = _with(model, canonicalizer).to(pictures.X.device)
-    kept = folder and Checkpoint(
-        folder / "training.pt", signature(whole, teacher, pictures, profile, variant, seed)
-    )
+    kept = folder and Checkpoint(folder / "training.pt", card.signature(
+        whole, variant, profile, seed, data=data_digest(pictures.arrays()),
+        teacher=teacher and data_digest(teacher.state_dict()),
+    ))  # fmt: skip
     networks = [model.backbone, model.shape_head, model.view_head]
     networks += [canonicalizer.network] if canonicalizer else []
     # Its bodies are compared with each other to the millimetre.
@@ -135,22 +134,6 @@ def train(
             before_step=adversary and criticise, extra_state=adversary and adversary.state,
             evaluate=validate, evaluations=profile.evaluations, checkpoint=kept, clock=clock,
         )  # fmt: skip
-
-
-def signature(
-    model: torch.nn.Module, teacher: EncoderDecoder | None, pictures: Pictures, profile: Profile,
-    variant: Variant, seed: int,
-) -> str:  # fmt: skip
-    """A name for everything that a training depends on; checkpoints of another are refused.
-
-    Args:
-        model: before its first step; teacher: as in `train`.
-    """
-    return key_of(
-        data=data_digest(pictures.arrays()), variant=asdict(variant), profile=asdict(profile),
-        seed=seed, start=data_digest(model.state_dict()),
-        teacher=teacher and data_digest(teacher.state_dict()), code=code_digest(), **card.signed(),
-    )  # fmt: skip
 
 
 def _adversary(pictures: Pictures, profile: Profile) -> Adversary:

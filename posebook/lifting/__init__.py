@@ -15,8 +15,3 @@ from posebook.lifting import (
     temporal,
     train,
 )
-
-__all__ = [
-    "consensus", "evaluate", "examples", "implicit", "losses", "network", "prepare", "rows", "run",
-    "samples", "student", "temporal", "train",
-]  # fmt: skip

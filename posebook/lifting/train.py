@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -18,8 +17,7 @@ from posebook.lifting.rows import Profile, Variant, steps_of
 from posebook.lifting.samples import renewed
 from posebook.lifting.student import Student
 from posebook.metrics import pose3d as metrics
-from posebook.results.provenance import code_digest, data_digest
-from posebook.storage import key_of
+from posebook.results.provenance import data_digest
 from posebook.training import card
 from posebook.training.adversary import Adversary
 from posebook.training.checkpoint import Clock, Curves
@@ -136,7 +134,9 @@ def train(
         value, _, Y = pair_loss(model, views, batch(step), variant, pretraining=True)
         return value, {"bone_length": metrics.mean_bone_length(Y.detach()).mean()}
 
-    mine = folder and signature(model, views, profile, variant, seed)
+    mine = folder and card.signature(
+        model, variant, profile, seed, data=data_digest(views.arrays())
+    )
 
     def kept(name: str) -> Checkpoint | None:
         return folder and Checkpoint(folder / f"{name}.pt", mine)
@@ -158,20 +158,6 @@ def train(
             evaluations=profile.evaluations, checkpoint=kept("training"), clock=clock,
         )  # fmt: skip
     return curves
-
-
-def signature(
-    model: LiftingNetwork, views: Views, profile: Profile, variant: Variant, seed: int
-) -> str:
-    """A name for everything that a training depends on; checkpoints of another are refused.
-
-    Args:
-        model: before its first step.
-    """
-    return key_of(
-        data=data_digest(views.arrays()), variant=asdict(variant), profile=asdict(profile),
-        seed=seed, start=data_digest(model.state_dict()), code=code_digest(), **card.signed(),
-    )  # fmt: skip
 
 
 def _usable(views: Views, variant: Variant) -> Tensor:

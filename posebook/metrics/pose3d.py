@@ -41,6 +41,12 @@ def mpjpe(predicted: Tensor, target: Tensor) -> Tensor:
     return per_joint_error(predicted, target).mean(-1)
 
 
+def scaled(predicted: Tensor, target: Tensor) -> Tensor:
+    """Poses times the factor that brings each nearest to its target; 0 for a collapsed one."""
+    match = (predicted * target).sum((-1, -2))
+    return predicted * _ratio(match, predicted.square().sum((-1, -2)))[..., None, None]
+
+
 def n_mpjpe(predicted: Tensor, target: Tensor) -> Tensor:
     """MPJPE after the least-squares scale of each pose, s = sum <g, p> / sum <p, p>, (...).
 
@@ -48,9 +54,7 @@ def n_mpjpe(predicted: Tensor, target: Tensor) -> Tensor:
     scale or from a ratio of norms; those are other numbers. A pose collapsed to 0 keeps scale 0.
     """
     _check_pair(predicted, target)
-    match = (predicted * target).sum((-1, -2))
-    scale = _ratio(match, predicted.square().sum((-1, -2)))
-    return mpjpe(predicted * scale[..., None, None], target)
+    return mpjpe(scaled(predicted, target), target)
 
 
 def p_mpjpe(predicted: Tensor, target: Tensor) -> Tensor:
@@ -127,19 +131,6 @@ def area_under_pck(error: Tensor, highest: float) -> Tensor:
     return 100 * near.to(error.dtype).mean((-1, -2))
 
 
-def acceleration_error(predicted: Tensor, target: Tensor) -> Tensor:
-    """How much a sequence shakes: mean distance of accelerations, (..., T, J, D) to (..., T - 2).
-
-    Acceleration is x[t-1] - 2 x[t] + x[t+1], in units per frame squared (SmoothNet).
-    """
-    _check_pair(predicted, target)
-    if predicted.ndim < 3 or predicted.shape[-3] < 3:
-        raise ValueError(
-            f"acceleration_error needs (..., T, J, D) with T >= 3, got {tuple(predicted.shape)}"
-        )
-    return _distance(_acceleration(predicted), _acceleration(target)).mean(-1)
-
-
 def mean_bone_length(joints: Tensor, bones: Sequence[tuple[int, int]] = H36M.bones) -> Tensor:
     """Mean distance between the two ends of `bones` of each pose, (...)."""
     parents, children = (places(ends, joints.device) for ends in zip(*bones))
@@ -188,10 +179,6 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
     return torch.linalg.vector_norm(a - b, dim=-1)
-
-
-def _acceleration(joints: Tensor) -> Tensor:
-    return joints.diff(n=2, dim=-3)
 
 
 def _check_pair(predicted: Tensor, target: Tensor) -> None:

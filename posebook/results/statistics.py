@@ -50,7 +50,6 @@ METRICS = {
     "rotation_error_turned_deg": Metric("rotation error after the known turn", "degrees", True),
     "knees_right_share": Metric("knees that agree", "points", False),
     "sign": Metric("mirror sign that the knees chose", "", False),
-    "accel_error_mm": Metric("acceleration error", "mm", True),
     "accel_error_px": Metric("acceleration error", "px", True),
     "mean_error_px": Metric("mean error", "px", True),
     "ms_per_frame": Metric("time per frame", "ms", True),
@@ -83,7 +82,6 @@ class Gap(NamedTuple):
     low: float
     high: float
     n: int
-    paired: bool
     margin: float = 0.0
 
 
@@ -101,38 +99,32 @@ def summary(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return table.astype({"n": int}).rename_axis("variant")
 
 
-def compare(frame: pd.DataFrame, a: str, b: str, metric: str, paired: bool = True) -> Gap:
+def compare(frame: pd.DataFrame, a: str, b: str, metric: str) -> Gap:
     """Gap a - b in a metric with its 95 % t-interval.
 
     The interval is that of the differences of runs with the same seed: a seed gives all rows of a
-    chapter the same batches. With `paired` False it is Welch's (unequal variances, runs
-    independent), for runs that share no seed. A variant without runs gives a gap of NaN with n = 0.
-    The gap's margin is that of a gap that the thesis does not print.
+    chapter the same batches. A variant without runs gives a gap of NaN with n = 0. The gap's margin
+    is that of a gap that the thesis does not print.
     """
     margin = smallest_difference(metric, None) if metric in METRICS else 0.0
     runs = frame[frame["variant"].isin([a, b])]
     if metric not in runs or not {a, b} <= set(runs.dropna(subset=[metric])["variant"]):
-        return Gap(math.nan, math.nan, math.nan, 0, paired, margin)
+        return Gap(math.nan, math.nan, math.nan, 0, margin)
     table = runs.pivot(index="seed", columns="variant", values=metric)
-    if paired:
-        mean, _, low, high, n = _spread((table[a] - table[b]).dropna().to_numpy())
-        return Gap(mean, low, high, n, True, margin)
-    first, second = (table[name].dropna().to_numpy() for name in (a, b))
-    mean = float(first.mean() - second.mean())
-    half = _welch_half_width(first, second)
-    return Gap(mean, mean - half, mean + half, min(len(first), len(second)), False, margin)
+    mean, _, low, high, n = _spread((table[a] - table[b]).dropna().to_numpy())
+    return Gap(mean, low, high, n, margin)
 
 
-def ratio(frame: pd.DataFrame, a: str, b: str, metric: str, paired: bool = True) -> Gap:
+def ratio(frame: pd.DataFrame, a: str, b: str, metric: str) -> Gap:
     """Ratio a / b of two variants in a positive metric, with its 95 % interval.
 
     That of the geometric means over seeds: `compare` on the logarithm, taken back.
     """
     if metric not in frame:
-        return Gap(math.nan, math.nan, math.nan, 0, paired)
+        return Gap(math.nan, math.nan, math.nan, 0)
     logarithms = frame.assign(**{metric: np.log(frame[metric].astype(float))})
-    gap = compare(logarithms, a, b, metric, paired)
-    return Gap(*np.exp(gap[:3]).tolist(), gap.n, paired)
+    gap = compare(logarithms, a, b, metric)
+    return Gap(*np.exp(gap[:3]).tolist(), gap.n)
 
 
 def smallest_difference(metric: str, printed_gap: float | None) -> float:
@@ -186,14 +178,3 @@ def _spread(values: np.ndarray) -> tuple[float, float, float, float, int]:
     std = float(values.std(ddof=1))
     half = float(stdtrit(n - 1, 0.975)) * std / math.sqrt(n)
     return mean, std, mean - half, mean + half, n
-
-
-def _welch_half_width(first: np.ndarray, second: np.ndarray) -> float:
-    if min(len(first), len(second)) < 2:
-        return math.nan
-    squares = np.array([x.var(ddof=1) / len(x) for x in (first, second)])
-    if not squares.any():
-        return 0.0
-    freedom = np.array([len(first) - 1, len(second) - 1])
-    effective = squares.sum() ** 2 / (squares**2 / freedom).sum()
-    return float(stdtrit(effective, 0.975) * math.sqrt(squares.sum()))

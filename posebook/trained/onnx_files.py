@@ -5,7 +5,7 @@ Chapter 2 gives three files: all crops of a window to the heatmaps of its middle
 videos, what is computed once a frame, and what is computed of the frames of a window.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,39 +33,15 @@ class Graph:
     free: bool = True
 
 
-class _Lift(nn.Module):
-    """Relative poses, mirrored at test where the network does so, and roots."""
+class _Function(nn.Module):
+    """A function of networks as a module."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, forward: Callable, *networks: nn.Module) -> None:
         super().__init__()
-        self.model = model
+        self.networks, self.function = nn.ModuleList(networks), forward
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.model.lift(x), self.model(x)[1]
-
-
-class _Frame(nn.Module):
-    """Normalised crops (F, 3, S, S) to maps and gates."""
-
-    def __init__(self, encoder: nn.Module, model: nn.Module) -> None:
-        super().__init__()
-        self.encoder, self.model = encoder, model
-
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        return self.model.prepare(self.encoder(crops))
-
-
-class _Window(nn.Module):
-    """Maps and gates of 2 N + 1 frames to the heatmaps (1, K, h, w) of the middle one."""
-
-    def __init__(self, model: nn.Module, N: int) -> None:
-        super().__init__()
-        self.model = model
-        self.register_buffer("before", torch.arange(N + 1)[None])
-        self.register_buffer("after", 2 * N - torch.arange(N + 1)[None])
-
-    def forward(self, maps: Tensor, gates: Tensor) -> Tensor:
-        return self.model.decode(self.model.enhance(maps, gates, self.before, self.after), None)
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        return self.function(*inputs)
 
 
 def graphs(name: str, networks: Sequence[nn.Module], profile: str) -> list[Graph]:
@@ -74,32 +50,31 @@ def graphs(name: str, networks: Sequence[nn.Module], profile: str) -> list[Graph
     chapter, model = ROWS[name][1], networks[-1]
     if chapter == "video":
         N, size = video.VARIANTS[name].N, video.PROFILES[profile].base.crop
-        frame, window = _Frame(networks[0], model), _Window(model, N)
+
+        def frame(crops):  # to maps and gates
+            return model.prepare(networks[0](crops))
+
+        def window(maps, gates):  # of 2 N + 1 frames, to the heatmaps (1, K, h, w) of the middle
+            before = torch.arange(N + 1)[None]
+            return model.decode(model.enhance(maps, gates, before, 2 * N - before), None)
+
         crops = torch.randn(2 * N + 1, 3, size, size, generator=random)
         with torch.inference_mode():
             parts = tuple(part.clone() for part in frame(crops))
-        whole = nn.Sequential(frame, _Both(window))
+        whole = _Function(lambda crops: window(*frame(crops)), *networks)
+        first, second = _Function(frame, *networks), _Function(window, model)
         return [
             Graph("", whole, (crops,), ("crops",), ("heatmaps",), False),
-            Graph("-frame", frame, (crops[:4],), ("crops",), ("maps", "gates")),
-            Graph("-window", window, parts, ("maps", "gates"), ("heatmaps",), False),
+            Graph("-frame", first, (crops[:4],), ("crops",), ("maps", "gates")),
+            Graph("-window", second, parts, ("maps", "gates"), ("heatmaps",), False),
         ]
     reads = 3 if getattr(model, "confidences", False) else 2
     points = torch.rand(4, len(H36M), reads, generator=random)
     if chapter == "factorization":
-        return [Graph("", model, (points - 0.5,), ("points",), ("bodies", "viewpoints"))]
-    return [Graph("", _Lift(model), (points / 3,), ("rays",), ("poses", "roots"))]
-
-
-class _Both(nn.Module):
-    """A module of two arguments behind one that gives both as one."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, parts: tuple[Tensor, Tensor]) -> Tensor:
-        return self.module(*parts)
+        whole = _Function(model, model)
+        return [Graph("", whole, (points - 0.5,), ("points",), ("bodies", "viewpoints"))]
+    whole = _Function(lambda rays: (model.lift(rays), model(rays)[1]), model)
+    return [Graph("", whole, (points / 3,), ("rays",), ("poses", "roots"))]
 
 
 def export(name: str, path: Path) -> list[str]:
@@ -135,7 +110,7 @@ def write(graph: Graph, path: Path) -> None:
     except ModuleNotFoundError:
         raise ModuleNotFoundError(ABSENT) from None
     free = {0: torch.export.Dim("batch")}
-    shapes = tuple(free for _ in graph.example) if graph.free else None
+    shapes = (tuple(free for _ in graph.example),) if graph.free else None
     torch.onnx.export(
         graph.module.eval(), graph.example, str(path), dynamo=True, external_data=False,
         input_names=list(graph.reads), output_names=list(graph.gives), dynamic_shapes=shapes,

@@ -10,12 +10,14 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from importlib.util import find_spec
 
 import torch
 from torch import nn
 
+from posebook.results.provenance import code_digest, data_digest
+from posebook.storage import key_of
 from posebook.training import processes
 
 
@@ -61,6 +63,18 @@ def using(options: Options) -> Iterator[None]:
 def signed() -> dict[str, list[str]]:
     """The chosen options for signatures, keys of caches and records: nothing where none is on."""
     return {"card": _chosen.get().on} if _chosen.get().on else {}
+
+
+def signature(model: nn.Module, variant: object, profile: object, seed: int, **more) -> str:
+    """A name for everything that a training depends on; checkpoints of another are refused.
+
+    Args:
+        model: before its first step. more: what else it depends on, its data above all.
+    """
+    return key_of(
+        variant=asdict(variant), profile=asdict(profile), seed=seed,
+        start=data_digest(model.state_dict()), code=code_digest(), **more, **signed(),
+    )  # fmt: skip
 
 
 def check(options: Options, device: str, pictures: bool, shifts: bool) -> None:

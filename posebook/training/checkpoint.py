@@ -74,20 +74,25 @@ def load(path: Path) -> dict:
     Raises:
         ValueError: with the remedy for a file that is damaged or no checkpoint.
     """
+    return read(path, "signature", "step", "curves", "random", "parts")
+
+
+def read(path: Path, *names: str) -> dict:
+    """What `torch.save` wrote under these names, and what lies beside it, on the processor.
+
+    Raises:
+        ValueError: with the remedy for a file that is damaged or another one.
+    """
     try:
         _check_sums(path)
         state = torch.load(path, weights_only=True, map_location="cpu")
-        missing = {"signature", "step", "curves", "random", "parts"} - set(state)
+        if missing := sorted({*names} - set(state)):
+            raise ValueError(f"no {missing[0]}")
     except Exception as error:
         raise ValueError(
             f"checkpoint {path} is damaged, or no checkpoint ({_first_words(error)}); "
             "delete it and run again"
         ) from error
-    if missing:
-        raise ValueError(
-            f"checkpoint {path} is damaged, or no checkpoint (no {sorted(missing)[0]}); delete "
-            "it and run again"
-        )
     return state
 
 

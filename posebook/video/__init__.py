@@ -26,9 +26,3 @@ from posebook.video import (
     tce,
     train,
 )
-
-__all__ = [
-    "backbone", "base_network", "conditions", "crops", "evaluate", "features", "flow", "frames",
-    "heads", "heatmaps", "inference", "losses", "lstm_pose_machine", "measures", "network",
-    "offsets", "predict", "prepare", "rows", "run", "speed", "strips", "tce", "train",
-]  # fmt: skip

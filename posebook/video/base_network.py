@@ -15,7 +15,7 @@ from posebook.paths import cache_folder
 from posebook.results.provenance import code_digest, data_digest
 from posebook.storage import key_of, made_once, whole
 from posebook.training import card, trace
-from posebook.training.checkpoint import Clock, Curves, remove
+from posebook.training.checkpoint import Clock, Curves, read, remove
 from posebook.training.draws import EpochOrder, draw, seed_everything, send
 from posebook.training.loop import Checkpoint, Schedule, fit
 from posebook.video.backbone import BaseNetwork, Decoder, Encoder, Pyramid, Regressor, load_matching
@@ -148,7 +148,7 @@ def base_network(
             with whole(folder / "done.pt") as file:
                 torch.save({"model": state, "record": record}, file)
             remove(folder / "training.pt")
-    kept = torch.load(folder / "done.pt", weights_only=True, map_location="cpu")
+    kept = read(folder / "done.pt", "model", "record")
     model.load_state_dict(kept["model"])
     if now and not missing:
         now.stages.extend(kept["record"]["trace"])

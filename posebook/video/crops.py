@@ -148,29 +148,20 @@ def cut(pictures: Sequence[np.ndarray], M: Tensor, size: int) -> Tensor:
 
 
 def draw_rectangles(
-    n: int,
-    size: int,
-    generator: torch.Generator,
-    probability: float = ERASING_PROBABILITY,
-    log_aspect: bool = False,
-    tries: int = 100,
+    n: int, size: int, generator: torch.Generator, probability: float = ERASING_PROBABILITY
 ) -> Tensor:
     """n rectangles (n, 4), x1, y1, x2, y2 in whole pixels of a crop, to erase (Zhong et al. 2020).
 
     Area and aspect ratio are uniform in their ranges; a rectangle that does not fit is drawn again.
     Empty where nothing is erased.
-
-    Args:
-        log_aspect: uniform in the logarithm, so that upright rectangles are as frequent as lying
-            ones.
     """
     rectangles = torch.zeros(n, 4, dtype=torch.long)
     open_ = torch.rand(n, generator=generator) < probability
     low, high = ERASED_ASPECT
-    for _ in range(tries):
+    for _ in range(100):
         u = torch.rand(4, n, generator=generator, dtype=torch.float64)
         area = (ERASED_AREA[0] + (ERASED_AREA[1] - ERASED_AREA[0]) * u[0]) * size**2
-        aspect = low * (high / low) ** u[1] if log_aspect else low + (high - low) * u[1]
+        aspect = low + (high - low) * u[1]
         h, w = (area * aspect).sqrt().round().long(), (area / aspect).sqrt().round().long()
         fits = open_ & (h < size) & (w < size)
         x, y = ((size - w) * u[2]).long(), ((size - h) * u[3]).long()

@@ -61,13 +61,8 @@ def accuracy(
 
 def watched(predicted: Predictions, frames: Frames, rows: Tensor) -> dict[str, float]:
     """PCK at 0.2 and 0.1 of some rows, for the curves of training."""
-    looked_for = masks(frames)[""][rows]
-    part = predicted.joints, frames.joints[rows].numpy(), frames.box[rows].numpy()
-    found = {}
-    for alpha in (0.2, 0.1):
-        counts = pck.count(*part, alpha, looked_for)
-        found[f"pck_{alpha}_mean13"] = pck.averages(counts, frames.joint_set)["mean13"]
-    return found
+    found = accuracy(predicted.joints, frames, rows=rows)
+    return {name: found[name] for name in ("pck_0.2_mean13", "pck_0.1_mean13") if name in found}
 
 
 def evaluate(predicted: Predictions, frames: Frames) -> tuple[dict[str, float], dict[str, dict]]:

@@ -1,14 +1,13 @@
 """The second step of training (section 2.8.2): what a row adds learns on clips."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from posebook.results.provenance import code_digest, data_digest
-from posebook.storage import key_of
+from posebook.results.provenance import data_digest
 from posebook.training import card, processes
 from posebook.training.checkpoint import Clock, Curves
 from posebook.training.draws import EpochOrder, draw, send
@@ -129,9 +128,11 @@ def train(
 
     steps, _ = length_of(profile, variant)
     schedule = Schedule(steps, profile.learning_rate, profile.schedule, 1.0)
-    kept = folder and Checkpoint(
-        folder / "training.pt", signature(model, setting, profile, variant, seed)
-    )
+    learned = setting.train_features
+    kept = folder and Checkpoint(folder / "training.pt", card.signature(
+        model, variant, profile, seed, data=fingerprint(setting.train),
+        encoder=data_digest(setting.base.encoder.state_dict()), features=learned and learned.key,
+    ))  # fmt: skip
     network = processes.parallel(model)
     networks, exact = (
         [part for part in parts if part is not None]
@@ -159,20 +160,3 @@ def check_processes(profile: Profile, variant: Variant) -> None:
             f"{count} processes would count frames twice that come from one cached copy of a clip; "
             "take --profile gpu or paper, which draw copies afresh, or one process"
         )
-
-
-def signature(
-    model: VideoNetwork, setting: Setting, profile: Profile, variant: Variant, seed: int
-) -> str:
-    """A name for everything that a training depends on; checkpoints of another are refused.
-
-    Args:
-        model: before its first step.
-    """
-    learned = setting.train_features
-    return key_of(
-        data=fingerprint(setting.train), encoder=data_digest(setting.base.encoder.state_dict()),
-        features=learned and learned.key, start=data_digest(model.state_dict()),
-        variant=asdict(variant), profile=asdict(profile), seed=seed, code=code_digest(),
-        **card.signed(),
-    )  # fmt: skip

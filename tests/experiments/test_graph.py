@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -149,6 +150,33 @@ def test_again_forgets_nothing_but_what_was_asked_for(plans, tmp_path):
     assert gone == {"reproj--seed0", "reproj--seed1"}
     graph.walk(["table-3.1"], "smoke")
     assert sum(not file.exists() for file in files) == 4, "without `again` nothing is forgotten"
+
+
+@pytest.mark.parametrize("dataset", ["", "human36m"])
+def test_a_finished_run_whose_record_is_lost_is_measured_again(
+    dataset, plans, root, tmp_path, monkeypatch, capsys
+):
+    """Snakemake takes a run as done when its notebook is there."""
+    monkeypatch.setenv("POSEBOOK_RESULTS", str(tmp_path / "results"))
+    published = root / "book" / "results" / "laptop" / "table-3.1"
+    runs, results = (
+        tmp_path / folder / dataset / "laptop" / "table-3.1" for folder in ("", "results")
+    )
+    for folder in (runs, results):
+        folder.mkdir(parents=True)
+    for seed in range(4):
+        (runs / f"reproj--seed{seed}.ipynb").touch()
+    for seed in range(3):
+        shutil.copy(published / f"reproj--seed{seed}.json", results)
+    (results / "reproj--seed1.json").write_text("{")
+    (results / "reproj--seed2.json").rename(results / "reproj-adv--seed2.json")
+    graph.walk(["table-3.1/reproj"], "laptop", seeds=3, dataset=dataset)
+    assert sorted(path.name for path in runs.iterdir()) == [
+        "reproj--seed0.ipynb", "reproj--seed3.ipynb"
+    ], "of the fourth seed nothing was asked"  # fmt: skip
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2 and all(line.endswith("; its run is measured again") for line in said)
+    assert "reproj--seed1.json" in said[0] and "reproj--seed2.json" in said[1]
 
 
 def test_data_that_is_not_there_is_refused_before_anything_is_done(plans):

@@ -206,8 +206,17 @@ def test_a_dictionary_of_other_joints_is_refused(tmp_path):
         load_dictionary(tmp_path / "d.pt", model)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
-def test_a_file_that_is_no_dictionary_is_refused(tmp_path, content):
-    (tmp_path / "d.pt").write_bytes(content)
-    with pytest.raises(ValueError, match=r"d\.pt: no dictionary, or a damaged one"):
-        load_dictionary(tmp_path / "d.pt", EncoderDecoder(Dictionary((6, 4))))
+@pytest.mark.parametrize("damage", ["empty", "other", "another kind", "one byte"])
+def test_a_file_that_is_no_dictionary_is_refused(tmp_path, damage):
+    model, path = EncoderDecoder(Dictionary((6, 4))), tmp_path / "d.pt"
+    save_dictionary(path, model)
+    whole = path.read_bytes()
+    if damage == "another kind":
+        torch.save({"model": {}}, path)
+    elif damage == "one byte":  # of a weight: torch itself reads another one without a word
+        at = whole.index(model.state_dict()["dictionary.D.0"].numpy().tobytes()[:16])
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    else:
+        path.write_bytes({"empty": b"", "other": b"not a checkpoint"}[damage])
+    with pytest.raises(ValueError, match=r"d\.pt is damaged, or no checkpoint .*; delete it"):
+        load_dictionary(path, model)

@@ -7,8 +7,7 @@ import torch
 
 from posebook import factorization
 from posebook.factorization import examples as factorization_examples
-from posebook.factorization import measures
-from posebook.metrics.pose3d import mpjpe
+from posebook.metrics.pose3d import mpjpe, scaled
 
 
 def test_places_are_spread_over_take_and_cameras():
@@ -61,7 +60,7 @@ def test_examples_of_the_test_are_three_instants_from_two_sides():
         assert pose["action"] == f"action {instant}"
         Y_hat, R = model(pictures.X[instant, :2])
         torch.testing.assert_close(pose["canonical"], Y_hat)
-        scaled = measures.least_squares_scale(Y_hat @ R, pictures.Y[instant, :2])
-        torch.testing.assert_close(pose["pose"], scaled, equal_nan=True)
+        pose_there = scaled(Y_hat @ R, pictures.Y[instant, :2])
+        torch.testing.assert_close(pose["pose"], pose_there, equal_nan=True)
         if pose["truth"].isfinite().all():
             assert (mpjpe(pose["pose"], pose["truth"]) <= mpjpe(Y_hat @ R * 0, pose["truth"])).all()

@@ -29,7 +29,7 @@ def bodies():
 def test_scales_are_restored(bodies):
     size = body_size(bodies)
     pose = bodies / size[:, None, None]
-    torch.testing.assert_close(disentangle.least_squares_scale(7 * pose, bodies), bodies)
+    torch.testing.assert_close(metrics.scaled(7 * pose, bodies), bodies)
     torch.testing.assert_close(disentangle.picture_scale(pose, bodies), bodies)
 
 

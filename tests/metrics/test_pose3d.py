@@ -263,18 +263,6 @@ def test_the_action_mean_is_not_the_frame_mean():
         metrics.action_means(errors, actions[:3])
 
 
-def test_acceleration_error_of_known_motions():
-    frames = torch.arange(6.0)[:, None, None]
-    still = torch.zeros(6, 17, 3)
-    steady = still + frames * torch.tensor([1.0, 2.0, 3.0])
-    falling = still + frames**2 * torch.tensor([0.0, 0.0, 0.5])
-    assert metrics.acceleration_error(steady, still).abs().max() < 1e-5
-    torch.testing.assert_close(metrics.acceleration_error(falling, still), torch.ones(4))
-    assert metrics.acceleration_error(falling[..., 1:], still[..., 1:]).shape == (4,)
-    with pytest.raises(ValueError, match="T >= 3"):
-        metrics.acceleration_error(still[:2], still[:2])
-
-
 def test_mean_bone_length():
     chain = torch.zeros(2, 3, 3)
     chain[0, 1, 0], chain[0, 2, 0] = 1.0, 4.0

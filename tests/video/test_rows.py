@@ -290,6 +290,10 @@ def test_a_killed_base_network_ends_with_the_same_bits(smoke, tmp_path, monkeypa
     resumed, record = pretraining.base_network(base, train, test, 0, folder=tmp_path / "b")
     assert len(calls) == 12 - 5, "it should go on from the checkpoint of step 5"
     assert same_weights(whole, resumed) and record["curves"] == expected["curves"]
+    [done] = (tmp_path / "b").rglob("done.pt")
+    done.write_bytes(done.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=r"done\.pt is damaged, or no checkpoint .*; delete it"):
+        pretraining.base_network(base, train, test, 0, folder=tmp_path / "b")
 
 
 def test_a_base_network_is_trained_once_for_all_its_rows_and_seeds(smoke, tmp_path, monkeypatch):

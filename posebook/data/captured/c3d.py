@@ -13,7 +13,7 @@ def read_c3d(path: str | Path) -> Capture:
 
     Raises:
         ModuleNotFoundError: where ezc3d is not installed.
-        ValueError: for what is no C3D file, or has no points.
+        ValueError: for what is no C3D file, is cut short, or has no points.
         OSError: where there is none.
     """
     path = Path(path)
@@ -35,5 +35,25 @@ def read_c3d(path: str | Path) -> Capture:
         raise ValueError(f"{path}: cannot be read as C3D ({error}); export it again") from None
     if not labels or not len(points):
         raise ValueError(f"{path}: no points in it; export the take with its markers")
+    if (announced := _announced(path)) > len(points):
+        raise ValueError(
+            f"{path}: its header announces {announced} frames and {len(points)} are there; it is "
+            "cut short: copy or export it again"
+        )
     points = np.where(lost[..., None], np.nan, points)[:, : len(labels)]
     return Capture(path, tuple(label.split(":")[-1] for label in labels), points, float(fps))
+
+
+def _announced(path: Path) -> int:
+    """How many frames the header promises; ezc3d tells what it has found. 0 where it does not say.
+
+    The first and the last one are its words 4 and 5, in the byte order of the processor that the
+    parameters name: 84 is Intel.
+    """
+    with open(path, "rb") as file:
+        head = file.read(10)
+        file.seek(512 * (head[0] - 1) + 3)
+        if file.read(1) != b"T":
+            return 0
+    first, last = np.frombuffer(head[6:10], "<u2").astype(int)
+    return int(last - first + 1)

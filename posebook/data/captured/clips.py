@@ -124,6 +124,8 @@ def _unit(capture: Capture, joints: np.ndarray) -> str:
 def _check_size(capture: Capture, joints: np.ndarray, unit: str) -> None:
     if not SIZES[0] <= (size := _size(joints)) <= SIZES[1]:
         raise capture.error(f"a body of {size:.4g} m from head to ankle; its unit is not {unit}")
+    if said := _torn(joints):
+        raise capture.error(f"{said}; mend the take in the software that recorded it")
     lengths, remedy = np.median(body.bone_lengths(joints), axis=0), "mend it with --map FILE.json"
     for j, length in enumerate(lengths):
         if j != H36M.root and length < 0.02:
@@ -135,6 +137,15 @@ def _check_size(capture: Capture, joints: np.ndarray, unit: str) -> None:
                 f"the bone to {H36M.names[j]} has {1000 * lengths[j]:.0f} mm and that to "
                 f"{H36M.names[mirrored]} {1000 * lengths[mirrored]:.0f}; {remedy}"
             )
+
+
+def _torn(joints: np.ndarray) -> str:
+    """The joint that lies where no body of human size has one, in words; "" if none does."""
+    far = np.linalg.norm(joints - joints[:, H36M.root, None], axis=-1)
+    frame, joint = np.unravel_index(far.argmax(), far.shape)
+    if far[frame, joint] <= SIZES[1]:
+        return ""
+    return f"{H36M.names[joint]} lies {far[frame, joint]:.3g} m from the hip in frame {frame}"
 
 
 def _up(capture: Capture, joints: np.ndarray) -> str:
@@ -220,3 +231,10 @@ def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray], again: str) -> N
                              f"wanted, all finite; {again}")  # fmt: skip
         if not SIZES[0] <= (size := _size(array)) <= SIZES[1]:
             raise ValueError(f"{where} is of a body of {size:.4g} m; {again}")
+        if said := _torn(array):
+            raise ValueError(f"{where}: {said}; {again}")
+        head, *feet = H36M.index("Head", "LFoot", "RFoot")
+        if (array[:, head, 2] < array[:, feet, 2].min(1)).all():
+            raise ValueError(f"{where} hangs head down in every frame, and z is up here; {again}")
+        if not np.ptp(array, axis=0).any():
+            raise ValueError(f"{where} does not move; {again}")

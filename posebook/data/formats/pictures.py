@@ -150,15 +150,12 @@ def _from_array(array: np.ndarray) -> np.ndarray:
     return np.repeat(array[..., :1], 3, axis=2) if array.shape[2] < 3 else array[..., :3]
 
 
-def read_video(path: str | Path, resize: bool = False, partial: bool = False) -> "Video":
+def read_video(path: str | Path) -> "Video":
     """The frames of a video file, (H, W, 3) of uint8, RGB, upright, one at a time.
 
-    A frame whose size differs from the first one's is refused, or resized to it. After the last
-    one their number is compared with the header's: a video that is cut short or has a hole looks
-    like a shorter one, whose frames no longer are those of the other cameras.
-
-    Args:
-        partial: take the frames that there are.
+    A frame whose size differs from the first one's is refused. After the last one their number is
+    compared with the header's: a video that is cut short or has a hole looks like a shorter one,
+    whose frames no longer are those of the other cameras.
 
     Raises:
         FileNotFoundError, ValueError: with the file's name if no frame can be read, a size
@@ -170,14 +167,14 @@ def read_video(path: str | Path, resize: bool = False, partial: bool = False) ->
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such video")
-    return Video(path, resize, partial)
+    return Video(path)
 
 
 class Video(Iterator[np.ndarray]):
     """An open video; `operator.length_hint` tells how many frames its header promises still."""
 
-    def __init__(self, path: Path, resize: bool, partial: bool) -> None:
-        self.path, self.resize, self.partial = path, resize, partial
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self._video = cv2.VideoCapture(str(path))
         count = self._video.get(cv2.CAP_PROP_FRAME_COUNT)
         self.announced = int(count) if 0 < count < 1e9 else None
@@ -190,7 +187,7 @@ class Video(Iterator[np.ndarray]):
         return next(self._frames)
 
     def __length_hint__(self) -> int:
-        if self.announced is None or not self._counted or self.partial:
+        if self.announced is None or not self._counted:
             return NotImplemented
         return max(0, self.announced - len(self._times))
 
@@ -202,7 +199,7 @@ class Video(Iterator[np.ndarray]):
                 if not read:
                     break
                 shape = shape or frame.shape
-                frame = self._of_one_size(frame, shape)
+                self._refuse_size(frame, shape)
                 self._times.append(self._video.get(cv2.CAP_PROP_POS_MSEC))
                 yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
             rate = self._video.get(cv2.CAP_PROP_FPS)
@@ -211,29 +208,24 @@ class Video(Iterator[np.ndarray]):
         self._refuse_incomplete(rate)
         self._warn_of_intervals()
 
-    def _of_one_size(self, frame: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        if frame.shape == shape:
-            return frame
-        if not self.resize:
+    def _refuse_size(self, frame: np.ndarray, shape: tuple[int, ...]) -> None:
+        if frame.shape != shape:
             raise ValueError(
                 f"{self.path}: frame {len(self._times)} has {frame.shape[1]} x {frame.shape[0]} "
-                f"pixels, the first one {shape[1]} x {shape[0]}; convert the video to one size, or "
-                "ask for resizing"
+                f"pixels, the first one {shape[1]} x {shape[0]}; convert the video to one size"
             )
-        return cv2.resize(frame, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
 
     def _refuse_incomplete(self, rate: float) -> None:
         number, expected = len(self._times), self.announced
         if number == 0:
             raise ValueError(f"{self.path}: no frame of this video can be read; is it complete?")
-        if expected in (None, number) or self.partial:
+        if expected in (None, number):
             return
         if not self._counted and abs(self._times[-1] * rate / 1000 + 1 - expected) < 2:
             return  # the last frame comes when it should: the rate varies, or `_warn_of_intervals`
         raise ValueError(
             f"{self.path}: {number} frames could be read and its header announces {expected}; the "
-            "video is cut short, has a hole or was trimmed: copy or convert it anew, or ask for a "
-            "partial video"
+            "video is cut short, has a hole or was trimmed: copy or convert it anew"
         )
 
     def _warn_of_intervals(self) -> None:

@@ -2,6 +2,7 @@
 why not."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -121,6 +122,13 @@ def capture_of(clip=WALK, names=H36M.names, scale=1.0, fps=50.0, turned="z"):
     return Capture("file", tuple(names), scale * points, fps)
 
 
+def torn(joints):
+    """A hand that is a kilometre away in one frame."""
+    other = joints.copy()
+    other[20, H36M.index("RWrist"), 0] += 1000
+    return other
+
+
 def relative(joints):
     return joints - joints[:, :1]
 
@@ -159,6 +167,10 @@ def test_our_own_c3d_comes_back(tmp_path):
     assert "mm, z up" in said and off.max() < 0.02 and np.delete(off, slice(10, 13), 0).max() < 1e-3
     with pytest.raises(ValueError, match="cannot be read as C3D"):
         read_c3d(written(tmp_path / "b.c3d", "no"))
+    whole = (tmp_path / "walk.c3d").read_bytes()
+    (tmp_path / "c.c3d").write_bytes(whole[: 3 * len(whole) // 4])
+    with pytest.raises(ValueError, match=rf"announces {len(clip.joints)} frames and \d+ are there"):
+        read_c3d(tmp_path / "c.c3d")
 
 
 @pytest.mark.parametrize(
@@ -305,6 +317,7 @@ LOST.points[:20, H36M.index("LWrist")[0]] = np.nan
         (capture_of(), {"fps": 2000.0}, "2000 frames a second"),
         (capture_of(fps=120.0), {}, "64 frames, 0.53 s; .* needs 0.8 s"),
         (moved("LFoot", [0, 0, -0.2]), {}, "the bone to LFoot .* mm and that to RFoot"),
+        (capture_of(replace(WALK, joints=torn(WALK.joints))), {}, "RWrist lies 1e.03 m from the"),
         (LOST, {}, "LWrist is known in 69 % of the frames"),
         (capture_of(CLIPS["crawl"]), {}, "nobody stands upright along y or z.* --up"),
     ],
@@ -356,6 +369,9 @@ def test_clips_come_back_and_the_same_clips_are_the_same_bytes(tmp_path):
         ({"a": WALK.joints[:, :16]}, r"\(64, 16, 3\)"),
         ({"a": WALK.joints[:30]}, "30 frames, of which at least 40"),
         ({"a": WALK.joints * np.float32(1000)}, "of a body of 1"),
+        ({"a": WALK.joints * np.float32([1, -1, -1])}, "hangs head down in every frame"),
+        ({"a": np.repeat(WALK.joints[:1], 50, 0)}, "a does not move"),
+        ({"a": torn(WALK.joints)}, "RWrist lies 1e.03 m from the hip in frame 20"),
         ({"a": np.array([{}])}, "no .npz of motion"),
     ],
 )

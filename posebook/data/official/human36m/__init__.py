@@ -8,7 +8,7 @@ picture's name a row. Cameras are the published numbers in either case; see
 """
 
 from posebook.data.official.human36m.contents import check
-from posebook.data.official.human36m.fit import EXACT, distances, lens_order
+from posebook.data.official.human36m.fit import EXACT, distances
 from posebook.data.official.human36m.load import OFFICIAL_PICTURES, load_views
 from posebook.data.official.human36m.mmpose import mmpose_takes
 from posebook.data.official.human36m.takes import (
@@ -28,9 +28,3 @@ from posebook.data.official.human36m.videopose3d import (
     read_positions,
     videopose3d_takes,
 )
-
-__all__ = [
-    "ACTIONS", "CPN", "DAMAGED", "DROPPED", "EXACT", "KEPT", "OFFICIAL_PICTURES", "RECORDED",
-    "SYMMETRY", "TEST_SUBJECTS", "TRAIN_SUBJECTS", "canonical", "check", "distances", "lens_order",
-    "load_views", "mmpose_takes", "read_detections", "read_positions", "videopose3d_takes",
-]  # fmt: skip

@@ -13,20 +13,8 @@ The file has no word on visibility. All 15 joints are those of a puppet that was
 hidden one is where the puppet has it, so here all count as visible.
 """
 
-from posebook.data.official.jhmdb.clips import (
-    mask_boxes,
-    read_boxes,
-    read_clip,
-    read_joints,
-    recovered_scale,
-)
+from posebook.data.official.jhmdb.clips import mask_boxes, read_clip, read_joints, recovered_scale
 from posebook.data.official.jhmdb.contents import check
 from posebook.data.official.jhmdb.facts import ARCHIVES, CLIPS, FPS, FRAMES, HEIGHT, SOURCE, WIDTH
 from posebook.data.official.jhmdb.load import load_clips
 from posebook.data.official.jhmdb.splits import Entry, read_split
-
-__all__ = [
-    "ARCHIVES", "CLIPS", "Entry", "FPS", "FRAMES", "HEIGHT", "SOURCE", "WIDTH", "check",
-    "load_clips", "mask_boxes", "read_boxes", "read_clip", "read_joints", "read_split",
-    "recovered_scale",
-]  # fmt: skip

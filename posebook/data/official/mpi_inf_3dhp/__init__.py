@@ -31,9 +31,3 @@ from posebook.data.official.mpi_inf_3dhp.recordings import (
     read_test,
 )
 from posebook.data.official.mpi_inf_3dhp.training import OF_28, read_training
-
-__all__ = [
-    "ACTIVITIES", "ASSET", "CAMERAS", "CHEST", "OFFICIAL_FRAMES", "OFFICIAL_TEST_FRAMES",
-    "OFFICIAL_VALID", "OF_17", "OF_28", "Recording", "SCALES", "UPRIGHT", "camera_of", "check",
-    "load_views", "read_calibration", "read_test", "read_training", "upright",
-]  # fmt: skip

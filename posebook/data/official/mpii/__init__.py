@@ -13,19 +13,7 @@ annotated scale wide and shifted down by 15, as the code that the thesis builds 
 
 from posebook.data.official.mpii.contents import check
 from posebook.data.official.mpii.converted import read_converted, read_pytorch_pose
-from posebook.data.official.mpii.load import (
-    ORIGINAL,
-    PEOPLE,
-    PICTURES,
-    PYTORCH_POSE,
-    annotations,
-    load_stills,
-)
-from posebook.data.official.mpii.original import Original, read_original
+from posebook.data.official.mpii.load import ORIGINAL, PEOPLE, PYTORCH_POSE, load_stills
+from posebook.data.official.mpii.original import read_original
 from posebook.data.official.mpii.people import person_box
 from posebook.data.official.mpii.records import SOURCE
-
-__all__ = [
-    "ORIGINAL", "Original", "PEOPLE", "PICTURES", "PYTORCH_POSE", "SOURCE", "annotations", "check",
-    "load_stills", "person_box", "read_converted", "read_original", "read_pytorch_pose",
-]  # fmt: skip

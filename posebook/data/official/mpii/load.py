@@ -28,7 +28,7 @@ def load_stills(folder: Path) -> tuple[ImageSet, ImageSet]:
 def people_of(form: str, places: list[Path]) -> tuple[list, list, list[tuple[str, int, int]]]:
     """People for training and validation, and (what, found, official) where a number is known."""
     if form == "mat":
-        train, valid, _, pictures = read_original(*places)
+        train, valid, pictures = read_original(*places)
         counts = [("pictures in annolist", pictures, PICTURES)]
         if len(places) == 2:  # only the list of people held out has a known length
             counts.append(("people, valid", len(valid), PEOPLE[1]))

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -15,17 +15,10 @@ from posebook.geometry.skeleton import MPII
 HELD_OUT = 10  # one picture in so many, where detections.mat is missing
 
 
-class Original(NamedTuple):
-    """People of the original file; left_out: how many lack a place or a scale; pictures: in it."""
-
-    train: list[Person]
-    valid: list[Person]
-    left_out: int
-    pictures: int
-
-
-def read_original(path: Path, detections: Path | None = None) -> Original:
-    """People of the original file, in its order.
+def read_original(
+    path: Path, detections: Path | None = None
+) -> tuple[list[Person], list[Person], int]:
+    """People for training and validation, in the file's order, and how many pictures it has.
 
     Args:
         detections: whom Tompson et al. held out. Their pictures hold others too, who are in neither
@@ -50,20 +43,20 @@ def read_original(path: Path, detections: Path | None = None) -> Original:
         raise error(f"has {len(pictures)} pictures in annolist and {len(in_training)} in img_train")
     held_out = _held_out(detections) if detections else None
     held_pictures = {i for i, _ in held_out} if held_out is not None else set()
-    train, valid, left_out = [], [], 0
+    train, valid = [], []
     bar = tqdm(np.flatnonzero(in_training == 1), desc="MPII", unit="picture", delay=5)
     for i in bar:
         name, people = _people(pictures[i], i, error)
         for p, person in people:
             if person is None:
-                left_out += 1
-            elif held_out is None:
+                continue
+            if held_out is None:
                 (valid if zlib.crc32(name.encode()) % HELD_OUT == 0 else train).append(person)
             elif (i, p) in held_out:
                 valid.append(person)
             elif i not in held_pictures:
                 train.append(person)
-    return Original(train, valid, left_out, len(pictures))
+    return train, valid, len(pictures)
 
 
 def _held_out(path: Path) -> set[tuple[int, int]]:
