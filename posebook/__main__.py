@@ -387,8 +387,8 @@ def _lift(wanted) -> None:
     caption += "frames that do not show it."
     bodies = {f"person {person.number}": person.bodies for person in people}
     write_player(out / "player.html", bodies, footage.path.name, footage.fps, caption)
-    print(f"written to {out}: person*.trc, .c3d, .bvh, .npz, .csv, film.mp4, player.html, "
-          "report.txt")  # fmt: skip
+    forms = sorted({file.suffix for file in out.glob("person*") if "_2d" not in file.stem})
+    print(f"written to {out}: person* ({', '.join(forms)}), film.mp4, player.html, report.txt")
 
 
 def _export(wanted) -> None:

@@ -98,7 +98,7 @@ def write_film(
     footage: Footage, path: Path, people: list[np.ndarray], heads: list[np.ndarray],
     say: Callable[[str], None], picture: bool = True,
 ) -> int:  # fmt: skip
-    """The video with skeletons drawn in; returns the number of its frames.
+    """The video with skeletons drawn in, whole or not at all; returns the number of its frames.
 
     Args:
         people: of each person the joints (T, 17, 2) in pixels, NaN where not seen. heads: of
@@ -108,7 +108,8 @@ def write_film(
         OSError: where the film cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    out = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), footage.fps,
+    beside = path.with_name(f".writing-{path.name}")  # its suffix says the format
+    out = cv2.VideoWriter(str(beside), cv2.VideoWriter_fourcc(*"mp4v"), footage.fps,
                           footage.resolution)  # fmt: skip
     if not out.isOpened():
         raise OSError(f"{path} cannot be written as a film; choose another folder with --out")
@@ -121,8 +122,12 @@ def write_film(
             for number, joints in enumerate(people, 1):
                 draw(canvas, joints[frame] if frame < len(joints) else joints[0] * np.nan, number)
             out.write(cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR))
-    finally:
+    except BaseException:
         out.release()
+        beside.unlink(missing_ok=True)
+        raise
+    out.release()
+    beside.replace(path)
     return frame + 1
 
 

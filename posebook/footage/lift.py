@@ -90,11 +90,11 @@ def lift_video(
     tracks = _chosen(follow(view, footage.fps), footage, wishes, note)
     people = [_lifted(number, track, view, camera, footage, wishes, note)
               for number, track in tracks]  # fmt: skip
-    for person in people:
-        _write(person, camera, footage, out, note)
     heads = [] if wishes.background != "blurred" else list(view.joints.swapaxes(0, 1))
     write_film(footage, out / "film.mp4", [p.joints for p in people], heads, note,
                wishes.background != "white")  # fmt: skip
+    for person in people:  # behind the film, which reads the video to its end: it may be cut short
+        _write(person, camera, footage, out, note)
     with whole(out / "report.txt") as file:
         file.write("\n".join([f"{video}, {len(view)} frames", *notes, ""]).encode())
     return people, footage, out

@@ -181,6 +181,19 @@ def test_a_video_that_cannot_be_read_is_refused_with_its_codec(tmp_path):
         open_footage(tmp_path / "no.mp4")
 
 
+def test_of_a_video_that_is_cut_short_nothing_is_written(tmp_path, seen):
+    """And what lies there of an earlier one stays whole."""
+    video = write_video(tmp_path / "v.avi", code="MJPG")
+    lift_video(video, Wishes(detections=seen), str)
+    out = tmp_path / "v_posebook"
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    assert {"film.mp4", "person1.trc"} < set(before)
+    video.write_bytes(video.read_bytes()[: 3 * video.stat().st_size // 4])
+    with pytest.raises(ValueError, match="the video is cut short, has a hole or was trimmed"):
+        lift_video(video, Wishes(detections=seen), str)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
 def test_a_rate_that_varies_is_said(video, seen, monkeypatch):
     times = iter([0, *np.arange(T - 1) * 16.0, 2000.0])
 
