@@ -153,7 +153,12 @@ def _read_files(
                                 "and detections or a video of each camera")  # fmt: skip
     entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     files = [p for p in entries if p.is_file() and p.name.endswith(SUFFIXES)]
-    if wishes.board and (folder / "boards").is_dir():
+    if wishes.board:
+        if not (boards := folder / "boards").is_dir():
+            raise FileNotFoundError(
+                f"there is no folder {boards}, where --board looks for photographs: a folder a "
+                "camera; put them there, or leave --board out"
+            )
         calibration = calibrate(folder, parse_board(wishes.board))
     elif files:
         calibration = read_calibration(*files, unit=wishes.unit)

@@ -171,6 +171,8 @@ def test_what_is_missing_is_named(folder, capsys):
     with pytest.raises(ValueError, match="4 cameras .* and 3 with detections"):
         read_rig(folder, Wishes())
     (folder / "Calib.toml").unlink()
+    with pytest.raises(FileNotFoundError, match="boards, where --board looks for photographs"):
+        read_rig(folder, Wishes(board="9x6x60"))
     with pytest.raises(FileNotFoundError, match="no calibration; put one of .toml"):
         read_rig(folder, Wishes())
     with pytest.raises(FileNotFoundError, match="there is no folder"):
