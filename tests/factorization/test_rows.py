@@ -20,6 +20,7 @@ from posebook.factorization.network import FactorizationNetwork
 from posebook.geometry.rotations import random_rotations, rotation
 from posebook.results.provenance import data_digest
 from posebook.results.records import SCHEMA, validate
+from posebook.training import card
 from posebook.training.loop import Checkpoint
 
 ROWS = {
@@ -384,7 +385,7 @@ def test_takes_stay_apart_where_instants_are_left_out():
 def test_a_checkpoint_of_other_code_is_refused(smoke, tmp_path, monkeypatch):
     smoke(steps=2)
     run("cf-untrained", folder=tmp_path)
-    monkeypatch.setattr(factorization.train, "code_digest", lambda: "sha256:" + "9" * 64)
+    monkeypatch.setattr(card, "code_digest", lambda: "sha256:" + "9" * 64)
     with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
         run("cf-untrained", folder=tmp_path)
 

@@ -18,6 +18,7 @@ from posebook.experiments.catalogue import find, settings
 from posebook.experiments.run import outcome_of, record_of
 from posebook.geometry.camera import meeting_point
 from posebook.results.records import SCHEMA, validate
+from posebook.training import card
 from posebook.training.loop import Checkpoint
 
 SIZE = ViewsSize(1, 12, 1)
@@ -222,7 +223,7 @@ def test_a_checkpoint_of_other_data_is_refused_whatever_the_settings_say(
 def test_a_checkpoint_of_other_code_is_refused(smoke, tmp_path, monkeypatch):
     smoke(steps=2)
     run("reproj", folder=tmp_path)
-    monkeypatch.setattr(lifting.train, "code_digest", lambda: "sha256:" + "9" * 64)
+    monkeypatch.setattr(card, "code_digest", lambda: "sha256:" + "9" * 64)
     with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
         run("reproj", folder=tmp_path)
 

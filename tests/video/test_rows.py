@@ -16,6 +16,7 @@ from posebook.experiments.catalogue import find, settings
 from posebook.experiments.run import outcome_of, record_of
 from posebook.geometry.skeleton import joint_set
 from posebook.results.records import SCHEMA, validate
+from posebook.training import card
 from posebook.training.draws import draw
 from posebook.training.loop import Checkpoint
 from posebook.video import base_network as pretraining
@@ -272,7 +273,7 @@ def test_a_base_network_that_watched_other_pictures_is_trained_anew(smoke, tmp_p
 
 def test_a_checkpoint_of_other_code_is_refused(smoke, cache, tmp_path, monkeypatch):
     run("res50-tce-s", folder=tmp_path, cache=cache)
-    monkeypatch.setattr(video.train, "code_digest", lambda: "sha256:" + "9" * 64)
+    monkeypatch.setattr(card, "code_digest", lambda: "sha256:" + "9" * 64)
     with pytest.raises(ValueError, match="belongs to a run with other parameters, data or code"):
         run("res50-tce-s", folder=tmp_path, cache=cache)
 
