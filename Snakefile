@@ -18,7 +18,7 @@ from shlex import quote
 
 from posebook.data.sources import motion_of
 from posebook.experiments import catalogue
-from posebook.experiments.graph import read_config
+from posebook.experiments.graph import NEEDS, read_config
 from posebook.paths import CLONE, folder_of, results_folder, runs_folder
 from posebook.results.checks import MOVED, read_checks
 from posebook.results.provenance import versions
@@ -77,11 +77,6 @@ def threads_of(wildcards):
     return 2 if wildcards.experiment == "base-network" else 1
 
 
-# What a run asks of a cluster, and no more than is seldom exceeded: MB of memory, minutes, cards.
-NEEDS = {
-    "smoke": (3000, 60, 0), "laptop": (6000, 24 * 60, 0), "gpu": (32000, 2 * 24 * 60, 1),
-    "paper": (64000, 7 * 24 * 60, 1),
-}  # fmt: skip
 MB, MINUTES, CARDS = NEEDS[PROFILE]
 
 

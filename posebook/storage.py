@@ -12,6 +12,11 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
+
 _OWN_RUNS = "set POSEBOOK_RUNS to a folder of your own"
 _OWN_CACHE = "set POSEBOOK_CACHE to a folder of your own"
 _NO_ROOM = "make room on the disk and run again"
@@ -22,7 +27,7 @@ def whole(path: Path, remedy: str = _NO_ROOM, keep: Path | None = None) -> Itera
     """A file to write, with `with`: it appears at `path` complete, or what was there stays.
 
     It is written beside, forced to the disk and renamed, so that neither a killed process nor lost
-    power leaves half a file.
+    power leaves half a file. Another process that writes the same file is waited for.
 
     Args:
         keep: the name by which what was there before stays; None if it need not.
@@ -36,13 +41,18 @@ def whole(path: Path, remedy: str = _NO_ROOM, keep: Path | None = None) -> Itera
         raise IsADirectoryError(f"could not write {path}: it is a folder; choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if keep and path.exists():
-            os.replace(path, keep)
-        os.replace(beside, path)
+        with _alone(beside) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                if keep and path.exists():
+                    os.replace(path, keep)
+                os.replace(beside, path)
+            except BaseException:
+                with suppress(OSError):
+                    beside.unlink()
+                raise
         _force_names(path.parent)
     except (OSError, RuntimeError) as error:
         if not _is_about(error, path.parent, beside):
@@ -52,9 +62,20 @@ def whole(path: Path, remedy: str = _NO_ROOM, keep: Path | None = None) -> Itera
         raise OSError(
             f"could not write {path} ({error}); what was there before is intact: {remedy}"
         ) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink()
+
+
+def _alone(path: Path) -> BinaryIO:
+    """An empty file to write that no other process writes: one that does is waited for."""
+    while True:
+        file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "wb")
+        if fcntl:
+            with suppress(OSError):  # some network drives know no locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                file.truncate()  # what a killed one left
+                return file
+        file.close()  # the one before has given it its own name
 
 
 def _force_names(folder: Path) -> None:

@@ -6,8 +6,11 @@ import os
 import resource
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 
 import pytest
 import torch
@@ -163,6 +166,32 @@ def test_a_killed_process_leaves_the_old_file(path):
     assert process.exitcode == 9 and path.read_bytes() == b"old"
     write(path)
     assert path.read_bytes() == b"new"
+
+
+def test_two_who_write_a_file_take_turns(path):
+    begun, go = Event(), Event()
+
+    def first():
+        with whole(path) as file:
+            file.write(b"one")
+            begun.set()
+            go.wait(30)
+            file.write(b" after the other")
+
+    def second():
+        with whole(path) as file:
+            file.write(b"other")
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(first)
+        begun.wait(30)
+        other = pool.submit(second)
+        with suppress(TimeoutError):
+            other.result(timeout=0.5)
+        assert not path.exists() and not other.done()
+        go.set()
+        one.result(), other.result()
+    assert path.read_bytes() == b"other" and list(path.parent.iterdir()) == [path]
 
 
 def test_what_a_killed_process_left_half_written_is_cleared_away(path):

@@ -18,6 +18,12 @@ FOLDERS = (
     "POSEBOOK_RESULTS", "POSEBOOK_RUNS", "POSEBOOK_CACHE", "POSEBOOK_DATA", "POSEBOOK_MOTION"
 )  # fmt: skip
 
+# What a run asks of a cluster, and no more than is seldom exceeded: MB of memory, minutes, cards.
+NEEDS = {
+    "smoke": (3000, 60, 0), "laptop": (6000, 24 * 60, 0), "night": (12000, 2 * 24 * 60, 0),
+    "gpu": (32000, 2 * 24 * 60, 1), "paper": (64000, 7 * 24 * 60, 1),
+}  # fmt: skip
+
 
 def walk(
     names: list[str],
@@ -60,7 +66,7 @@ def walk(
         if again:  # else a run would find its checkpoint and have nothing to do
             options.append("--forceall")
             for row in chosen.values():
-                _forget(profile, row, dataset)
+                _forget(profile, row, seeds, dataset)
         return snakemake(*options, "--config", *config)
 
 
@@ -147,8 +153,8 @@ def _home(folder: Path, dataset: str) -> Path:
     return folder_of(dataset, folder) if dataset else folder
 
 
-def _forget(profile: str, row: catalogue.Row, dataset: str) -> None:
-    folder = _home(runs_folder(), dataset) / profile / row.experiment
-    for run in folder.glob(f"{row.variant}--seed*"):
+def _forget(profile: str, row: catalogue.Row, seeds: int, dataset: str) -> None:
+    for seed in row.runs(seeds):
+        run = _home(runs_folder(), dataset) / profile / f"{row.name}--seed{seed}"
         for checkpoint in run.rglob("*training.pt"):
             checkpoint.unlink()

@@ -57,11 +57,12 @@ class _Reader:
         return ValueError(f"{self.source}: camera {camera!r}: {what}; {remedy}")
 
 
-def read_calibration(*paths: str | Path, unit: str = "") -> Calibration:
+def read_calibration(*paths: str | Path, unit: str = "", fewest: int = 2) -> Calibration:
     """Cameras of one file, or of OpenCV files (one a camera, or intrinsics and extrinsics apart).
 
     Args:
         unit: of lengths in the file, "m", "cm" or "mm"; default by how far cameras stand apart.
+        fewest: cameras that are needed.
 
     Raises:
         ValueError: naming file, camera, field and remedy.
@@ -87,22 +88,21 @@ def read_calibration(*paths: str | Path, unit: str = "") -> Calibration:
     if not posed:
         entries = [(name, {**entry, **_NO_POSE}) for name, entry in entries]
     found = [_camera(name, entry, reader) for name, entry in entries]
+    if len(found) < fewest:
+        raise ValueError(f"{reader.source}: {len(found)} camera where depth needs two; give the "
+                         "calibration of all cameras")  # fmt: skip
     return _calibration(found, unit, reader, posed)
 
 
 def _calibration(cameras: list[Camera], unit: str, reader: _Reader, posed: bool) -> Calibration:
-    if len(cameras) < 2:
-        raise ValueError(
-            f"{reader.source}: {len(cameras)} camera where depth needs two; give the calibration "
-            "of all cameras"
-        )
     names = [camera.name for camera in cameras]
     if twice := [name for name in names if names.count(name) > 1]:
         raise reader.error(twice[0], "the name stands there twice", "give each its own")
     if not posed:
         return Calibration(tuple(cameras), "", tuple(reader.notes), posed=False)
     centers = np.stack([camera.center for camera in cameras])
-    apart = np.linalg.norm(centers[:, None] - centers, axis=-1).max()
+    others = centers if len(centers) > 1 else np.zeros(3)  # one alone stands off from the origin
+    apart = np.linalg.norm(centers[:, None] - others, axis=-1).max()
     if not unit:
         unit = next(name for name, most in _MOST.items() if apart <= most)
         said = {"m": "metres", "cm": "centimetres", "mm": "millimetres"}[unit]

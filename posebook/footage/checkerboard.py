@@ -38,7 +38,8 @@ def calibrate(folder: Path, board: tuple[int, int, float]) -> Calibration:
     """The cameras of the photographs in a folder, in metres.
 
     Raises:
-        ValueError: naming the camera, for a board that is seen too seldom or not at all.
+        ValueError: naming the camera, for a board that is seen too seldom or not at all; for one
+            on the floor that looks the same from two sides.
     """
     places = sorted(place for place in (folder / "boards").iterdir() if place.is_dir())
     if len(places) < 2:
@@ -46,6 +47,10 @@ def calibrate(folder: Path, board: tuple[int, int, float]) -> Calibration:
                          "folder of photographs a camera there")  # fmt: skip
     floors = {path.stem: path for path in _pictures(folder / "floor")}
     posed, notes, cameras = all(place.name in floors for place in places), [], []
+    if posed and board[0] % 2 == board[1] % 2:
+        raise ValueError(f"a board of {board[0]} x {board[1]} inner corners looks the same after "
+                         "half a turn, so on the floor it does not tell on which side of it a "
+                         "camera stands; take an odd and an even number, such as 9x6")  # fmt: skip
     for place in places:
         K, lens, size = _intrinsics(place, board, notes)
         R, T = np.eye(3), np.zeros(3)

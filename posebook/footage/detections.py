@@ -142,11 +142,15 @@ def _joints_of(path: Path, frames: list[list[np.ndarray]], told: str) -> tuple[i
 
 def _read_folder(folder: Path) -> tuple[int, list[list[np.ndarray]], list[str]]:
     """OpenPose: a file a frame. Frames whose file is not there have nobody."""
-    files = {_number(file.stem): file for file in folder.glob("*.json")}
+    files: dict[int, Path] = {}
+    for file in sorted(folder.glob("*.json")):
+        if (number := _number(file.stem)) is None:
+            raise ValueError(f"{file}: no frame number in its name; keep OpenPose's names")
+        if (same := files.setdefault(number, file)) is not file:
+            raise ValueError(f"{folder}: {same.name} and {file.name} have the same frame number "
+                             "(the last one in a name); keep OpenPose's names")  # fmt: skip
     if not files:
         raise FileNotFoundError(f"{folder}: no .json file; give the folder that OpenPose wrote")
-    if None in files:
-        raise ValueError(f"{files[None]}: no frame number in its name; keep OpenPose's names")
     first, last = min(files), max(files)
     frames = [_people(files[n]) if n in files else [] for n in range(first, last + 1)]
     lost = len(frames) - len(files)

@@ -24,6 +24,10 @@ LOOSE_MM = 5.0  # rigid bones that are nearer need no word
 END_CM = 5.0  # length of what sticks out of the last joints
 
 
+class Unknown(ValueError):
+    """A joint that no frame knows, where a format has no gaps."""
+
+
 def write_all(stem: Path, world: np.ndarray, fps: float) -> list[str]:
     """All files of bodies (T, 17, 3); what is to be said about those that are not the same."""
     _check(world, fps)
@@ -33,6 +37,10 @@ def write_all(stem: Path, world: np.ndarray, fps: float) -> list[str]:
             write(stem.with_name(stem.name + suffix), world, fps)
         except ModuleNotFoundError as problem:
             notes.append(str(problem))
+        except Unknown as problem:
+            notes.append(f"{stem.name}{suffix} is not written: {problem}")
+    if not np.isfinite(world).all(-1).any(0).all():
+        return notes
     off = 1000 * rigid_distance(world)
     if off > LOOSE_MM:
         notes.append(f"{stem.name}.bvh: its bones are rigid and those of the bodies change length; "
@@ -162,11 +170,11 @@ def without_gaps(world: np.ndarray) -> np.ndarray:
     """Bodies (T, J, 3) with unknown joints interpolated along time, the ends held.
 
     Raises:
-        ValueError: naming a joint that no frame knows.
+        Unknown: naming a joint that no frame knows.
     """
     known = np.isfinite(world).all(-1)
     for j in np.flatnonzero(~known.any(0)):
-        raise ValueError(f"joint {H36M.names[j]} is known in no frame; BVH needs all of them")
+        raise Unknown(f"joint {H36M.names[j]} is known in no frame; BVH needs all of them")
     return along_time(world, known)
 
 

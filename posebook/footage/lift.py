@@ -6,7 +6,8 @@ the report lists them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,16 @@ from posebook.footage import detector, export
 from posebook.footage.calibration import read_calibration
 from posebook.footage.detections import View, read_detections, spread
 from posebook.footage.film import Footage, open_footage, refuse_size, write_film
-from posebook.footage.lifter import NETWORK, SMOOTH, jitter, level_camera, lift, smoothed
+from posebook.footage.lifter import (
+    LEVEL,
+    NETWORK,
+    SMOOTH,
+    jitter,
+    level_camera,
+    lift,
+    smoothed,
+)
+from posebook.footage.names import matching
 from posebook.footage.temporal import FORMS, limbs
 from posebook.footage.tracks import FEWEST, Track, crossings, exchanges, follow, runs
 from posebook.footage.videos import sought
@@ -131,14 +141,21 @@ def _camera(footage: Footage, wishes: Wishes, note: Callable[[str], None]) -> Ca
                  "% further away; give --focal or --calibration")  # fmt: skip
         note("the camera is taken for level and lies in the origin: +z up, +y away from it")
         return level_camera(name, size, focal)
-    found = read_calibration(wishes.calibration)
-    cameras = [c for c in found.cameras if c.name in name or name in c.name]
+    found = read_calibration(wishes.calibration, fewest=1)
+    called = matching(name, [c.name for c in found.cameras])
+    cameras = [c for c in found.cameras if c.name in called or len(found.cameras) == 1]
     if len(cameras) != 1:
         raise ValueError(f"{wishes.calibration}: which of its cameras ("
                          f"{', '.join(c.name for c in found.cameras)}) filmed {footage.path.name}? "
                          "Name the video as the camera is named")  # fmt: skip
     [camera] = cameras
     refuse_size(footage, camera, wishes.calibration)
+    for text in found.notes:
+        note(text)
+    if not found.posed:
+        note(f"{wishes.calibration} does not say where camera {camera.name} stands: it is taken "
+             "for level and lies in the origin: +z up, +y away from it")  # fmt: skip
+        return replace(camera, R=LEVEL.T)
     note(f"camera {camera.name} of {wishes.calibration}; its world is taken to have +z up")
     return camera
 
@@ -164,9 +181,13 @@ def _seen(footage: Footage, wishes: Wishes, note: Callable[[str], None]) -> View
 
 def _detected(footage: Footage, wishes: Wishes, note: Callable[[str], None]) -> View:
     boxes = read_boxes(wishes.boxes) if wishes.boxes else None
+    known = len(boxes or ())
+    if boxes:  # in the frames behind the last one there is nobody
+        boxes = chain(boxes, repeat(np.full_like(boxes[0], np.nan)))
     found = list(detector.detect(footage.pictures("detector", note), boxes, wishes.people))
-    if not found:
-        raise ValueError(f"{wishes.boxes}: no boxes for {footage.path}")
+    if known > len(found):
+        raise ValueError(f"{wishes.boxes}: boxes for {known} frames, and {footage.path} has "
+                         f"{len(found)}; they are of another video")  # fmt: skip
     joints, confidence = (np.stack(part) for part in zip(*found))
     note(f"joints by {detector.NAME}" + (f", {sought(wishes.people)}" if boxes is None else ""))
     return View(footage.path.stem, joints, confidence, "mediapipe33")

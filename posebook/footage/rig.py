@@ -6,7 +6,6 @@ learns from the first three quarters of the frames and is measured on the rest; 
 written.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from posebook.footage.learning import (
     reference,
     refuse_absent,
 )
+from posebook.footage.names import matching
 from posebook.footage.people import find_people, left_out, surest, take_of, unconfirmed
 from posebook.footage.refinement import refine
 from posebook.footage.sides import with_sides
@@ -197,10 +197,10 @@ def _matched(
         raise ValueError(f"{folder}: {len(cameras)} cameras ({', '.join(c.name for c in cameras)}) "
                          f"and {len(places)} with detections ({', '.join(p.name for p in places)});"
                          " put one folder, file or video a camera there")  # fmt: skip
-    plain = lambda text: re.sub(r"[^a-z0-9]", "", text.lower())  # noqa: E731
-    found = [[p for p in places if plain(c.name) in plain(p.name)] for c in cameras]
+    by_name = {place.name.split(".")[0]: place for place in places}
+    found = [matching(camera.name, by_name) for camera in cameras]
     if all(len(fit) == 1 for fit in found) and len({fit[0] for fit in found}) == len(cameras):
-        return [fit[0] for fit in found], []
+        return [by_name[fit[0]] for fit in found], []
     said = ", ".join(f"{c.name} = {p.name}" for c, p in zip(cameras, places))
     return places, [f"names of cameras and detections do not agree; taken in order: {said}"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from posebook.footage.checkerboard import calibrate, parse_board
 
-BOARD = (7, 5, 0.1)
+BOARD = (7, 4, 0.1)
 K = np.array([[800.0, 0, 330], [0, 800, 250], [0, 0, 1]])
 SIZE, CELL = (640, 480), 40
 LOOKS = [(0.0, 0.0, 0.0), (0.4, 0.0, 0.1), (-0.4, 0.1, 0.0), (0.0, 0.4, 0.2), (0.1, -0.4, 0.0)]
@@ -46,6 +46,16 @@ def test_drawn_boards_give_the_camera_that_drew_them(tmp_path):
         true = -cv2.Rodrigues(np.array(turn))[0].T @ T
         np.testing.assert_allclose(camera.center, true * [1, -1, -1], atol=0.05)
         assert camera.center[2] > 1  # above the floor
+
+
+def test_a_board_that_looks_the_same_from_two_sides_gives_no_extrinsics(tmp_path):
+    """OpenCV counts its corners from the side of the camera: half a ring came to stand opposite."""
+    photograph(tmp_path)
+    for name in ("a", "b"):
+        draw(tmp_path / "floor" / f"{name}.png", (0.5, 0.1, 0), [-0.3, -0.2, 1.5])
+    for board in ((7, 5, 0.1), (8, 6, 0.1)):
+        with pytest.raises(ValueError, match="looks the same after half a turn.* such as 9x6"):
+            calibrate(tmp_path, board)
 
 
 def test_without_a_floor_there_are_no_extrinsics(tmp_path):

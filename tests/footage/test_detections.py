@@ -73,6 +73,19 @@ def test_a_frame_whose_file_is_lost_has_nobody(tmp_path):
     assert view.notes == ("1 frames have no file, and so nobody",)
 
 
+def test_files_without_a_frame_number_of_their_own_are_named(tmp_path):
+    folder = openpose(tmp_path / "a", PEOPLE)
+    first, second, *_ = sorted(folder.glob("*.json"))
+    for name, said in (("frame_cam2_keypoints", "have the same frame number"),
+                       ("frame", "frame.json: no frame number in its name")):  # fmt: skip
+        for k, file in enumerate((first, second)):
+            new = f"{k}_{name}.json" if "cam2" in name else f"{name}{'s' * k}.json"
+            file.rename(folder / new)
+        with pytest.raises(ValueError, match=said + ".*; keep OpenPose's names"):
+            read_detections(folder)
+        first, second, *_ = sorted(folder.glob("*frame*.json"))
+
+
 @pytest.mark.parametrize("name", ["body25", "body25b"])
 def test_the_two_sets_of_25_joints_are_told_apart(tmp_path, name):
     joints = joint_set(name).names

@@ -165,6 +165,10 @@ def test_bvh_fills_gaps_and_names_a_joint_that_is_never_known(tmp_path):
     never[:, 3] = np.nan
     with pytest.raises(ValueError, match="joint RFoot is known in no frame"):
         write_bvh(tmp_path / "b.bvh", never, 50.0)
+    said = write_all(tmp_path / "c", never, 50.0)
+    assert said == ["c.bvh is not written: joint RFoot is known in no frame; BVH needs all of them"]
+    there = {path.suffix for path in tmp_path.glob("c.*")}
+    assert there == {".trc", ".c3d", ".npz", ".csv"}
 
 
 @pytest.mark.parametrize(("world", "fps", "said"), [(WORLD[:, :5], 50, "bodies must be"),

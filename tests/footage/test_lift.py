@@ -11,7 +11,7 @@ from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.footage import detector, film
 from posebook.footage.film import blur_head, draw, open_footage
 from posebook.footage.lift import Wishes, lift_video, read_boxes
-from posebook.geometry.skeleton import H36M
+from posebook.geometry.skeleton import H36M, joint_set
 
 TAKE, T, VIEW = load_pose2sim(), 40, 2
 SIZE = (272, 480)  # a quarter of the recording's
@@ -110,6 +110,51 @@ def test_a_calibration_says_where_the_camera_stands(video, seen, tmp_path):
         lift_video(small, wishes, str)
     with pytest.raises(ValueError, match="which of its cameras .cam01, .* filmed gym.mp4. Name"):
         lift_video(write_video(tmp_path / "gym.mp4"), wishes, str)
+
+
+def test_a_camera_alone_and_one_without_a_place_will_do(video, seen, tmp_path):
+    """Who stands upright in the picture stands upright in what is written."""
+    K, up = TAKE.cameras[VIEW].K * [[0.25], [0.25], [1.0]], {}
+    table = ['[gym]\nname = "gym"', "size = [272, 480]", f"matrix = {K.tolist()}",
+             "distortions = [0.0, 0.0, 0.0, 0.0]"]  # fmt: skip
+    turn = cv2.Rodrigues(TAKE.cameras[VIEW].R)[0].ravel().tolist()
+    for name, more in (("no place", []), ("a place", [f"rotation = {turn}",
+                                                      "translation = [0.0, 0.0, 3000.0]"])):
+        (tmp_path / "Calib.toml").write_text("\n".join(table + more))
+        notes = []
+        wishes = Wishes(detections=seen, calibration=tmp_path / "Calib.toml", out=tmp_path / name)
+        lift_video(video, wishes, notes.append)
+        with np.load(tmp_path / name / "person1.npz") as file:
+            body = np.nanmedian(file["joints_3d"], axis=0)
+        up[name] = body[H36M.index("Head")[0]] - body[H36M.index("RFoot", "LFoot")].mean(0)
+        said = any("does not say where camera gym stands" in note for note in notes)
+        assert said is not bool(more)
+    for way in up.values():
+        assert way[2] > 0.75 * np.linalg.norm(way) > 1
+
+
+def test_behind_the_last_box_there_is_nobody(video, tmp_path, monkeypatch):
+    known = {name: name.replace("Ankle", "Foot") for name in joint_set("mediapipe33").names}
+    places = [H36M.names.index(n if n in H36M.names else "Nose") for n in known.values()]
+
+    def detect(pictures, boxes, people):
+        for (t, _), wanted in zip(enumerate(pictures), boxes):
+            there = np.isfinite(wanted).all(-1)[:, None]
+            joints = np.where(there[..., None], JOINTS[t][places], np.nan)
+            yield joints, there * CONFIDENCE[t][places]
+
+    monkeypatch.setattr(detector, "require", lambda: None)
+    monkeypatch.setattr(detector, "detect", detect)
+    lines = [f"{t},1,0,0,271,479" for t in range(30)]
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("\n".join(["frame,person,x1,y1,x2,y2", *lines]))
+    notes = []
+    [person], _, _ = lift_video(video, Wishes(boxes=boxes), notes.append)
+    assert person.missing.tolist() == list(range(30, T))
+    assert f"person 1: seen in 30 of {T} frames; not in frames 30 to {T - 1}" in notes
+    boxes.write_text("\n".join(["frame,person,x1,y1,x2,y2", *lines, "40,1,0,0,271,479"]))
+    with pytest.raises(ValueError, match="boxes for 41 frames, and .* has 40; they are of another"):
+        lift_video(video, Wishes(boxes=boxes), str)
 
 
 @pytest.mark.parametrize("form", ["window", "stream"])
