@@ -129,11 +129,12 @@ rule drawn:
     input:
         rows_of,
     output:
-        touch(str(RUNS / "{profile}/{name}.done")),
+        str(RUNS / "{profile}/{name}.done"),  # a list of what was drawn
     log:
         str(RUNS / "{profile}/{name}.log"),
     resources:
         mem_mb=MB,
         runtime=MINUTES,
     shell:
-        "python -m posebook draw {wildcards.name} --profile {wildcards.profile} > {log:q} 2>&1"
+        "python -m posebook draw {wildcards.name} --profile {wildcards.profile}"
+        " > {output:q} 2> {log:q}"

@@ -44,7 +44,7 @@ def walk(
     """
     if seeds < 1 or jobs < 1:
         raise ValueError(f"seeds and jobs must be at least 1, got {seeds} and {jobs}")
-    chosen, _ = catalogue.select(names, dataset)
+    chosen, drawn = catalogue.select(names, dataset)
     for row in chosen.values():
         catalogue.refuse_absent(row, dataset)
     refuse_unwritable(results_folder(), "set POSEBOOK_RESULTS to a folder of your own")
@@ -62,7 +62,7 @@ def walk(
     # The system lets go of this lock when a run is killed; Snakemake's own stays behind.
     with exclusive(runs_folder()):
         snakemake("--unlock", "--config", *config)
-        _measure_lost(profile, chosen.values(), seeds, dataset)
+        _measure_lost(profile, chosen.values(), drawn, seeds, dataset)
         if again:  # else a run would find its checkpoint and have nothing to do
             options.append("--forceall")
             for row in chosen.values():
@@ -131,22 +131,31 @@ def _handing_on() -> Iterator[None]:
         raise Stopped(came[0], "what the runs have done is kept; the same command goes on there")
 
 
-def _measure_lost(profile: str, rows: Iterable[catalogue.Row], seeds: int, dataset: str) -> None:
-    """Runs whose record is gone or damaged are not finished: they go on at their last checkpoint.
+def _measure_lost(
+    profile: str, rows: Iterable[catalogue.Row], drawn: Iterable[str], seeds: int, dataset: str
+) -> None:
+    """What has lost a record, or has a damaged one, is not done; runs go on at their checkpoint.
 
-    Snakemake knows of executed notebooks alone.
+    Snakemake knows of executed notebooks alone, and of the lists of what was drawn.
     """
-    runs, results = _home(runs_folder(), dataset), _home(results_folder(), dataset)
+    runs, results = _home(runs_folder(), dataset) / profile, _home(results_folder(), dataset)
     for row in rows:
         for seed in row.runs(seeds):
-            name = f"{profile}/{row.name}--seed{seed}"
-            if (executed := runs / f"{name}.ipynb").is_file():
-                record = results / f"{name}.json"
-                try:
-                    read_result(record)
-                except (FileNotFoundError, ValueError):
-                    print(f"{record} is gone or damaged; its run is measured again", flush=True)
-                    executed.unlink()
+            name = f"{row.name}--seed{seed}"
+            _undo_without(runs / f"{name}.ipynb", [results / profile / f"{name}.json"])
+    for name in drawn:
+        if (done := runs / f"{name}.done").is_file():
+            lines = done.read_text(encoding="utf-8").splitlines()
+            _undo_without(done, [Path(line.removeprefix("written: ")) for line in lines])
+
+
+def _undo_without(done: Path, records: Iterable[Path]) -> None:
+    for record in records if done.is_file() else ():
+        try:
+            read_result(record)
+        except (FileNotFoundError, ValueError):
+            print(f"{record} is gone or damaged; its run is measured again", flush=True)
+            done.unlink(missing_ok=True)
 
 
 def _home(folder: Path, dataset: str) -> Path:

@@ -20,6 +20,7 @@ from posebook.data.recorded.motion import load_motion
 from posebook.data.sources import motion_of
 from posebook.experiments import graph
 from posebook.experiments.run import run_folder
+from posebook.results.records import PROFILES
 from posebook.training.stopping import Stopped
 
 
@@ -150,6 +151,9 @@ def test_again_forgets_nothing_but_what_was_asked_for(plans, tmp_path):
     assert gone == {"reproj--seed0", "reproj--seed1"}
     graph.walk(["table-3.1"], "smoke")
     assert sum(not file.exists() for file in files) == 4, "without `again` nothing is forgotten"
+    graph.walk(["table-3.1/reproj-adv"], "smoke", seeds=1, again=True)
+    gone = {file.parents[1].name for file in files if not file.exists()}
+    assert gone == {"reproj--seed0", "reproj--seed1", "reproj-adv--seed0"}
 
 
 @pytest.mark.parametrize("dataset", ["", "human36m"])
@@ -177,6 +181,26 @@ def test_a_finished_run_whose_record_is_lost_is_measured_again(
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 2 and all(line.endswith("; its run is measured again") for line in said)
     assert "reproj--seed1.json" in said[0] and "reproj--seed2.json" in said[1]
+
+
+def test_what_has_lost_a_drawn_record_is_drawn_again(plans, root, tmp_path, monkeypatch):
+    monkeypatch.setenv("POSEBOOK_RESULTS", str(tmp_path / "results"))
+    floors = tmp_path / "results" / "laptop" / "floors"
+    shutil.copytree(root / "book" / "results" / "laptop" / "floors", floors)
+    (tmp_path / "laptop").mkdir()
+    done = tmp_path / "laptop" / "floors.done"
+    done.write_text("".join(f"written: {path}\n" for path in sorted(floors.iterdir())))
+    graph.walk(["floors"], "laptop")
+    assert done.exists()
+    (floors / "mean-pose--seed0.json").unlink()
+    graph.walk(["floors"], "smoke")
+    assert done.exists()
+    graph.walk(["floors"], "laptop")
+    assert not done.exists()
+
+
+def test_every_profile_asks_a_cluster_for_something():
+    assert set(graph.NEEDS) == set(PROFILES)
 
 
 def test_data_that_is_not_there_is_refused_before_anything_is_done(plans):
