@@ -119,7 +119,8 @@ def recover_rigs(views: Views, least_confidence: float = 0.7, most: int = 20000)
     """`views` with relative cameras that are estimated from the detections (section 3.4.2).
 
     Only the distances between cameras are taken from the calibration. Joints that both views saw
-    with at least `least_confidence` serve as calibration targets, evenly thinned to `most`.
+    with at least `least_confidence` serve as calibration targets, evenly thinned to
+    fewer than twice `most`.
     """
     R, t = views.R.clone(), views.t.clone()
     rig_of = views.rig.cpu().numpy()

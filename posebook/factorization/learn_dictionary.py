@@ -1,6 +1,5 @@
 """The stage that rows share: a dictionary learned by structure from motion (eq. 4.7), and kept."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from posebook.factorization.rows import Profile, Variant
 from posebook.results.provenance import code_digest, data_digest, device_name
 from posebook.storage import key_of, made_once
 from posebook.training import card
-from posebook.training.checkpoint import Curves, remove
+from posebook.training.checkpoint import Clock, Curves, remove
 from posebook.training.draws import EpochOrder, draw, seed_everything
 from posebook.training.loop import Checkpoint, Schedule, fit
 
@@ -58,8 +57,13 @@ def aligned(pictures: Pictures) -> Tensor:
 def learn_dictionary(
     model: EncoderDecoder, pictures: Pictures, profile: Profile, seed: int,
     checkpoint: Checkpoint | None = None, variant: Variant = SINGLE_PICTURES,
+    clock: Clock | None = None,
 ) -> Curves:  # fmt: skip
-    """Train a dictionary and its encoder by equation 4.7; returns the curves."""
+    """Train a dictionary and its encoder by equation 4.7; returns the curves.
+
+    Args:
+        clock: as in `posebook.training.loop.fit`.
+    """
     X = pictures.X.flatten(0, 1)
     loss = (_loss_of_pairs if variant.consistent_dictionary else _loss_of_pictures)(
         model, pictures, profile, variant, seed
@@ -69,8 +73,9 @@ def learn_dictionary(
     )
     with card.applied(model):  # all of it is exact: a dictionary is made once for many rows
         curves = fit(
-            model, loss, schedule, points=100, description="dictionary", checkpoint=checkpoint
-        )
+            model, loss, schedule, points=100, description="dictionary", checkpoint=checkpoint,
+            clock=clock,
+        )  # fmt: skip
     remember_typical_code(model, X[:: max(1, len(X) // 20000)])
     return curves
 
@@ -168,11 +173,12 @@ def shared_dictionary(
     """
 
     def learn(checkpoint: Checkpoint | None = None) -> tuple[EncoderDecoder, dict]:
-        began = time.perf_counter()
+        trying = Clock()
         start, trials = best_start(pictures, profile, variant, seed)
         model = teacher_from(start, pictures, profile, variant)
-        curves = learn_dictionary(model, pictures, profile, start, checkpoint, variant)
-        seconds = time.perf_counter() - began
+        seconds, clock = trying.seconds, Clock()
+        curves = learn_dictionary(model, pictures, profile, start, checkpoint, variant, clock)
+        seconds += clock.seconds
         return model, {"curves": curves, "seconds": seconds, "start": start, "trials": trials}
 
     model = teacher_from(seed, pictures, profile, variant)

@@ -29,7 +29,7 @@ def load(
     train, test = load_views(dataset, profile.size, noise=variant.noise, headings=variant.headings)
     pictures = _prepare(train, variant, device)
     pictures = replace(pictures, done={**pictures.done, **generated(variant)})
-    test = collect(test, device)
+    test = seen_instants(collect(test, device))
     actions = tuple(test.actions[a] for a in test.action.tolist())
     return pictures, prepare(test, variant.recentre, variant.projection), actions
 

@@ -26,7 +26,7 @@ class Variant:
             the best of so many random `starts`.
         consistent_dictionary: equation 4.4 has a say in that already, on pairs of views.
         reflected: of half of all pairs the second view is shown in the mirror, left for right
-            (see `posebook.factorization.pairs`); where a loss of consistency looks at pairs.
+            (see `posebook.factorization.pairs`), in both stages of training.
         imitation: the network then begins by imitating the encoder that learned it.
         viewpoint: what the network's second head gives, "omega" or two "columns" of the rotation.
         consistency: "none", "literal" (eq. 4.4), "scale-free", or "sequence", which asks of several
@@ -62,13 +62,19 @@ class Variant:
 
     def __post_init__(self) -> None:
         learned = (self.pretrained, "a dictionary that is learned first (pretrained)")
-        dictionary = (self.dictionary != "none", "a dictionary")
+        sized = (self.dictionary in ("hierarchy", "single"), "a dictionary that is no principal "
+                 "components, whose number follows from the variance")  # fmt: skip
+        for name in ("pretrained", "canonical"):
+            if getattr(self, name) and self.dictionary == "none":
+                raise ValueError(f"{name} needs a dictionary, and this row has none")
+        if self.reflected and self.consistency == "sequence":
+            raise ValueError("the loss of a sequence knows no mirror; reflected must be False")
         readers = {
             "lam": (self.consistency != "none", "a loss with consistency (equation 4.8)"),
             "starts": learned,
             "consistent_dictionary": learned,
             "camera": learned,
-            "code": dictionary,
+            "code": sized,
             "levels": (self.dictionary == "hierarchy", "dictionary='hierarchy'"),
         }
         refuse_idle(self, readers)

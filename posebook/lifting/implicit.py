@@ -31,7 +31,8 @@ def view_weights(w: np.ndarray, own: int, weight: str = "source", lam: float = 1
     V = w.shape[-1]
     mine = np.arange(V) == own
     own_w = np.where(w > 0, w[..., own, None], 0.0)  # a view that lacks the joint has no say
-    chosen = {"source": own_w, "target": w, "product": own_w * w, "none": 1.0 * (w > 0)}[weight]
+    seen = (w > 0) & (own_w > 0)  # by both of a pair
+    chosen = {"source": own_w, "target": w, "product": own_w * w, "none": 1.0 * seen}[weight]
     return np.where(mine, w, lam / (V - 1) * chosen)
 
 

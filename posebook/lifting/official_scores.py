@@ -146,4 +146,6 @@ def evaluate_human36m(model: LiftingNetwork, folder: Path, detections: str, dama
     views = collect(test, device)
     actions = [views.actions[a] for a in views.action.repeat_interleave(views.views).tolist()]
     errors = lifting.evaluate.errors(lifting.evaluate.predict(model, views), views)
-    return {name: table_human36m(error, actions) for name, error in errors.items()}
+    known = errors["mpjpe_mm"].isfinite()  # else a view has seen nobody
+    actions = [action for action, there in zip(actions, known.tolist(), strict=True) if there]
+    return {name: table_human36m(error[known], actions) for name, error in errors.items()}

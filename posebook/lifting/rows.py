@@ -78,12 +78,18 @@ class Variant:
             raise ValueError("a root from the labels needs a loss with 3D labels")
         if self.loss == "consensus" and not self.teacher:
             raise ValueError("the loss consensus needs a teacher")
+        if self.adversarial and self.student:
+            raise ValueError("adversarial: the critic's new views have no confidences, and a "
+                             "student reads them; leave out one of the two")  # fmt: skip
         other_view, picture = "equation 3.5", "a loss that compares pictures"
         readers = {
             "weight": (self.crosses_views, other_view),
             "lam": (self.crosses_views, other_view),
             "projection": (self.crosses_views or self.loss == "reproj", picture),
-            "root": (not self.relative, "a loss that compares global poses or pictures"),
+            "root": (
+                not self.relative and self.student is None,
+                "a loss that compares global poses or pictures, of the thesis' network",
+            ),
             "root_bias": (self.root == "vector", "root='vector'"),
             "pretrained": (not self.relative, "a row that learns where the root is"),
             "label_weights": (self.loss == "triangulated", "loss='triangulated'"),

@@ -93,7 +93,7 @@ def by_flow(model: VideoNetwork, feats: Features, profile: Profile, variant: Var
         maps = model(X, at[:, None], at[:, None])
         pictures = crop(frames, torch.arange(rows.start, rows.stop), profile.base.crop).pictures
         ends = torch.zeros_like(at), torch.full_like(at, len(X) - 1)
-        before, after = windows(at, *ends, variant.N)
+        before, after = windows(at, *ends, variant.N, variant.stride)
         return flow.averaged(maps, pictures, torch.cat([before, after[:, :-1].flip(1)], dim=1))
 
     return predict_clips(model, feats, profile, variant, heatmaps_of)

@@ -92,7 +92,7 @@ def data_key(profile: Profile, variant: Variant) -> tuple:
     """What `prepare` depends on, beside the seed: rows with the same key share their setting."""
     return (
         profile.size, variant.pretrained, variant.loss, variant.split, variant.joints,
-        copies_of(profile, variant), variant.erasing,
+        copies_of(profile, variant), variant.erasing, variant.trained and variant.cached,
     )  # fmt: skip
 
 

@@ -77,6 +77,8 @@ class Variant:
             )
         }
         refuse_idle(self, readers)
+        if self.ends == "truncate" and self.start != "features":
+            raise ValueError("ends='truncate' needs start='features': zeros are no frame's")
 
     @property
     def temporal(self) -> bool:

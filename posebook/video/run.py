@@ -1,6 +1,6 @@
 """One row of chapter 2, from its clips to its numbers."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +52,7 @@ def run_row(
     features, every_fifth = setting.test_features, torch.arange(0, len(setting.test), 5)
 
     def validate() -> dict[str, float]:
-        frame_by_frame = replace(variant, flow=False)
-        predicted = predict(model, features, profile, frame_by_frame, targets=every_fifth)
+        predicted = predict(model, features, profile, variant, targets=every_fifth)
         return measures.watched(predicted, setting.test, every_fifth)
 
     base = setting.base_record

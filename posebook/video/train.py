@@ -64,7 +64,7 @@ def draw_batch(
     group = torch.arange(len(starts)).repeat_interleave(profile.length)
     part = processes.share(len(starts))
     mine = slice(part.start * profile.length, part.stop * profile.length)
-    N = variant.N if variant.temporal else 0
+    N = variant.N if variant.temporal and not variant.flow else 0  # flow is for the test
     both = windows(target, frames.first[target], frames.last[target], N, variant.stride)
     cached = setting.train_features
     if cached is not None:

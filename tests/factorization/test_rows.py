@@ -14,6 +14,7 @@ from posebook.data.recorded.views import ViewsSize, make_views
 from posebook.data.views import collect
 from posebook.experiments.catalogue import find, settings
 from posebook.experiments.run import outcome_of, record_of
+from posebook.factorization import learn_dictionary
 from posebook.factorization.dictionary import EncoderDecoder, level_sizes
 from posebook.factorization.learn_dictionary import best_start, new_dictionary, shared_dictionary
 from posebook.factorization.network import FactorizationNetwork
@@ -324,7 +325,8 @@ IDLE = [
     ({"starts": 1}, {"pretrained": False}),
     ({"camera": "linear"}, {"pretrained": False}),
     ({"consistent_dictionary": True}, {"pretrained": False}),
-    ({"code": 25}, {"dictionary": "none"}),
+    ({"code": 25}, {"dictionary": "none", "pretrained": False}),
+    ({"code": 25}, {"dictionary": "components", "pretrained": False}),
     ({"levels": 6}, {"dictionary": "single"}),
 ]
 
@@ -336,6 +338,19 @@ def test_an_option_that_the_row_does_not_read_is_refused(option, row):
     with pytest.raises(ValueError, match=f"^{name}=.* has no effect on this row: it is read by"):
         Variant(**row, **option)
     Variant(**row)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"dictionary": "none"}, "pretrained needs a dictionary"),
+        ({"dictionary": "none", "pretrained": False, "canonical": True}, "canonical needs a dict"),
+        ({"consistency": "sequence", "reflected": True}, "sequence knows no mirror"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(row, said):
+    with pytest.raises(ValueError, match=said):
+        factorization.rows.Variant(**row)
 
 
 def test_without_3d_there_are_bodies_and_no_error(smoke):
@@ -390,12 +405,27 @@ def test_a_checkpoint_of_other_code_is_refused(smoke, tmp_path, monkeypatch):
         run("cf-untrained", folder=tmp_path)
 
 
+def test_seconds_of_earlier_processes_belong_to_a_dictionary(smoke, tmp_path, monkeypatch):
+    smoke(dictionary_steps=2)
+    size, row = settings("factorization", "smoke", "hd-one-start")
+    pictures, *_ = factorization.prepare.load(size, row)
+    real = learn_dictionary.fit
+
+    def resumed(*args, clock=None, **more):
+        if clock:
+            clock.load_state_dict({"seconds": 1000.0})
+        return real(*args, clock=clock, **more)
+
+    monkeypatch.setattr(learn_dictionary, "fit", resumed)
+    _, record = shared_dictionary(pictures, size, row, 0, tmp_path)
+    assert record["seconds"] > 1000
+
+
 def test_a_dictionary_of_other_code_is_not_taken(smoke, tmp_path, monkeypatch):
     smoke(dictionary_steps=2)
     size, row = settings("factorization", "smoke", "hd-one-start")
     pictures, *_ = factorization.prepare.load(size, row)
     shared_dictionary(pictures, size, row, 0, tmp_path)
-    learn_dictionary = factorization.learn_dictionary
     monkeypatch.setattr(learn_dictionary, "code_digest", lambda: "sha256:" + "9" * 64)
     shared_dictionary(pictures, size, row, 0, tmp_path)
     assert len([p for p in tmp_path.glob("*.pt") if "training" not in p.name]) == 2

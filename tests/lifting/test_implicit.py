@@ -63,6 +63,7 @@ def test_each_choice_by_hand():
         np.testing.assert_allclose(view_weights(w, 0, weight), expected)
     np.testing.assert_allclose(view_weights(w, 0, "target", lam=3.0), w)
     assert view_weights(np.array([1.0, 0.0]), 0, "none").tolist() == [1.0, 0.0]
+    assert view_weights(np.array([0.0, 1.0, 1.0]), 0, "none").tolist() == [0.0, 0.0, 0.0]
     # A view that lacks the joint has no say, whoever's confidence is asked for.
     assert view_weights(np.array([0.9, 0.0, 0.8]), 0, "source").tolist() == [0.9, 0.0, 0.45]
     with pytest.raises(ValueError, match="unknown confidence weight 'both'; known: source"):

@@ -184,3 +184,20 @@ def test_agrees_with_the_experiments_own_average(tmp_path):
     overall, _ = lifting.evaluate.evaluate(model, collect(test))
     table = official_evaluation.evaluate_human36m(model, tmp_path, "gt")
     assert table["mpjpe_mm"].average == pytest.approx(overall["mpjpe_mm"])
+
+
+def test_a_picture_in_which_nobody_was_found_is_left_out(tmp_path, monkeypatch):
+    fixtures_3d.write_human36m(tmp_path, frames=2)
+    model, predict = LiftingNetwork(width=16), lifting.evaluate.predict
+
+    def without_one(model, views):
+        poses = predict(model, views)
+        poses[0, 0] = torch.nan
+        return poses
+
+    monkeypatch.setattr(lifting.evaluate, "predict", without_one)
+    _, test = human36m.load_views(tmp_path, "gt")
+    with pytest.warns(UserWarning, match="1 of .* poses are not measured"):
+        overall, _ = lifting.evaluate.evaluate(model, collect(test))
+    table = official_evaluation.evaluate_human36m(model, tmp_path, "gt")
+    assert table["mpjpe_mm"].average == pytest.approx(overall["mpjpe_mm"])

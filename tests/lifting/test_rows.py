@@ -197,6 +197,23 @@ CHANGES = {
 }
 
 
+def test_a_test_picture_in_which_nobody_was_found_is_no_gap_in_the_curves(smoke, monkeypatch):
+    predict = lifting.run.predict
+
+    def without_one(model, views):
+        poses = predict(model, views)
+        poses[0, 0] = torch.nan
+        return poses
+
+    smoke(steps=2)
+    _, whole = run("reproj")
+    monkeypatch.setattr(lifting.run, "predict", without_one)
+    _, record = run("reproj")
+    for name in ("mpjpe_mm", "bone_length_mm"):
+        assert np.isfinite(record["curves"][name]).all()
+        assert record["curves"][name] != whole["curves"][name]
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_checkpoint_of_another_run_is_refused(change, smoke, tmp_path):
     smoke(steps=2)

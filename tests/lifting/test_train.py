@@ -132,6 +132,7 @@ IDLE = [
     ({"lam": 1.5}, {"loss": "triangulated", "compare_in": "space"}),
     ({"projection": "plain"}, {"loss": "supervised"}),
     ({"root": "vector"}, {"loss": "supervised"}),
+    ({"root": "vector"}, {"student": Reading()}),
     ({"root_bias": (0.0, 0.0, 5.0)}, {}),
     ({"pretrained": True}, {"loss": "triangulated"}),
     ({"label_weights": True}, {"loss": "supervised"}),
@@ -147,6 +148,11 @@ def test_an_option_that_no_loss_of_the_row_reads_is_refused(option, row):
     with pytest.raises(ValueError, match=f"^{name}=.* has no effect on this row: it is read by"):
         Variant(**row, **option)
     Variant(**row)
+
+
+def test_a_critic_of_a_student_is_refused():
+    with pytest.raises(ValueError, match="new views have no confidences, and a student reads them"):
+        Variant(student=Reading(), adversarial=True)
 
 
 def test_global_poses_are_compared_by_the_error_that_the_row_says(views, pairs):

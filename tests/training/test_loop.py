@@ -326,11 +326,13 @@ def test_curves_hold_means_since_the_last_point():
     model.weight = parameter
 
     def loss(step):
-        return 0 * parameter.sum() + step, {"square": torch.tensor(float(step * step))}
+        late = {"late": torch.tensor(float(step))} if step > 2 else {}
+        return 0 * parameter.sum() + step, {"square": torch.tensor(float(step * step)), **late}
 
     curves = fit(model, loss, Schedule(5, 0.1), points=2)
     assert curves["loss"] == [[2, 0.5], [4, 2.5], [5, 4.0]]
     assert curves["square"] == [[2, 0.5], [4, 6.5], [5, 16.0]]
+    assert curves["late"] == [[4, 3.0], [5, 4.0]], "a mean is over the steps that have it"
 
 
 def test_the_loss_falls():

@@ -101,3 +101,8 @@ def test_an_option_that_a_row_does_not_read_is_refused(option):
     with pytest.raises(ValueError, match=f"^{name}=.* has no effect on this row: it is read by a"):
         Variant(front="pyramid", **option)
     Variant(**option)
+
+
+def test_what_begins_with_zeros_has_no_frame_to_be_truncated_at():
+    with pytest.raises(ValueError, match="ends='truncate' needs start='features'"):
+        Variant(start="zeros", ends="truncate")
