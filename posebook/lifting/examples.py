@@ -13,7 +13,7 @@ Place = tuple[int, int, int]  # sequence, frame, view
 
 
 def choose(sequences: list[ViewSequence], hidden: int = 4, far: int = 2) -> dict[str, list[Place]]:
-    """Where the examples are, each from an action of its own, by a rule that knows no network.
+    """Where the examples are, by a rule that knows no network; of each kind no two of one action.
 
     "ordinary": first frame and view of the first walk. "hidden": the instants and views with most
     self-occluded joints. "far": those in which the root is furthest from the camera.

@@ -3,6 +3,7 @@
 A file of clips is an .npz with one float32 array (T, 17, 3) a clip, called after it.
 """
 
+import itertools
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -192,8 +193,8 @@ def write_clips(path: str | Path, clips: Sequence[MotionClip]) -> Path:
     """Clips as one .npz; names that two clips have get a number. The same clips, the same bytes."""
     arrays: dict[str, np.ndarray] = {}
     for clip in clips:
-        same = sum(name == clip.name or name.startswith(f"{clip.name}~") for name in arrays)
-        arrays[clip.name + f"~{same + 1}" * bool(same)] = clip.joints
+        names = (clip.name + f"~{n}" * (n > 1) for n in itertools.count(1))
+        arrays[next(name for name in names if name not in arrays)] = clip.joints
     with whole(Path(path)) as file:
         np.savez(file, **arrays)
     return Path(path)

@@ -3,7 +3,8 @@
 Eighteen people (at laptop size) in three groups perform the embedded motion, each clip in clothes
 and surroundings of its own. A split tests on one group and trains on the two others. Every group
 has its own third of each recording, so that a test shows neither a body nor a stretch of motion
-that training has seen. The stills show other people in recombined poses.
+that training has seen; but walking and running, which repeat themselves, all of them do from end
+to end. The stills show other people in recombined poses.
 
 A clip depends only on the code, its name and the allowed lengths. All is generated once into a
 folder, clip by clip; several processes that ask for the same share the work.

@@ -22,7 +22,7 @@ from posebook.data.captured.clips import (
 )  # fmt: skip
 from posebook.data.captured.joints import MAPS, read_map, to_h36m
 from posebook.data.recorded.body import bone_lengths
-from posebook.data.recorded.motion import load_motion
+from posebook.data.recorded.motion import MotionClip, load_motion
 from posebook.data.recorded.views import ViewsSize, make_views
 from posebook.data.sources import load_views
 from posebook.footage.export import write_bvh, write_c3d
@@ -358,6 +358,9 @@ def test_clips_come_back_and_the_same_clips_are_the_same_bytes(tmp_path):
     found = read_clips(path)
     assert [clip.name for clip in found] == ["walk", "walk~2"]
     assert all(clip.joints.tobytes() == clips[0].joints.tobytes() for clip in found)
+    named = [MotionClip(name, clips[0].joints) for name in ("walk~2", "walk", "walk", "walk~2")]
+    found = read_clips(write_clips(tmp_path / "c.npz", named))
+    assert [clip.name for clip in found] == ["walk", "walk~2", "walk~2~2", "walk~3"]
     assert write_clips(tmp_path / "b.npz", clips).read_bytes() == path.read_bytes()
 
 
