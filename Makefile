@@ -117,7 +117,7 @@ clean:  ## remove what was built; keeps .venv, runs and published results
 $(INSTALLED):
 	@$(PYTHON) tools/preflight.py
 	@echo "== installing into .venv (about five minutes the first time)"
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
 	  -e '.[book,test,results,slurm,footage,export]' || { echo "Cannot install: see pip's last lines above. Most often the \
 	network is out of reach (behind a proxy, set HTTPS_PROXY). Run the same command again to go on."; exit 1; }
@@ -137,7 +137,7 @@ _build/html/.executed: $(wildcard _build/executed/*.ipynb) $(LOGS) $(PAGES)
 	pytest -q tests/test_book.py --book _build/html --failed "$(basename $(notdir $(LOGS)))"
 	@touch $@
 
-_build/html/.published: $(PAGES)
+_build/html/.published: $(PAGES) $(CODE)
 	@python tools/pages.py collect _build/source
 	$(call BUILD,$(STRICT))
 	@touch $@

@@ -20,7 +20,6 @@ from posebook.data.sources import motion_of
 from posebook.experiments import catalogue
 from posebook.experiments.graph import NEEDS, read_config
 from posebook.paths import CLONE, folder_of, results_folder, runs_folder
-from posebook.results.checks import MOVED, read_checks
 from posebook.results.provenance import versions
 from posebook.storage import key_of
 from snakemake.exceptions import WorkflowError
@@ -39,7 +38,6 @@ except (ValueError, FileNotFoundError) as problem:
     raise WorkflowError(str(problem)) from None
 RUNS = folder_of(DATASET, runs_folder()) if DATASET else runs_folder()
 RUN = str(RUNS / "{profile}/{experiment}/{variant}--seed{seed}")
-CHECKS = read_checks(results_folder() / PROFILE) if not DATASET else {}
 
 
 def row_of(wildcards):
@@ -60,14 +58,15 @@ def first_of(wildcards):
 
 
 def value_of(wildcards):
-    """What makes the number of a run; an edit of the code is none of it, a replay that moved is."""
+    """What makes the number of a run; an edit of the code is none of it.
+
+    A number that has moved is forgotten by `posebook.experiments.graph`, once.
+    """
     row = row_of(wildcards)
     size, variant = catalogue.settings(row.chapter, PROFILE, row.variant, DATASET)
-    check = CHECKS.get(f"{row.name}--seed{wildcards.seed}")
-    moved = check.record if check and check.verdict == MOVED else ""
     packages = {name: version.split("+")[0] for name, version in versions().items()}
     return key_of(
-        profile=json.dumps(asdict(size)), variant=json.dumps(asdict(variant)), moved=moved,
+        profile=json.dumps(asdict(size)), variant=json.dumps(asdict(variant)),
         packages=packages, **MOTION,
     )  # fmt: skip
 

@@ -46,6 +46,8 @@ def whole(path: Path, remedy: str = _NO_ROOM, keep: Path | None = None) -> Itera
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+                if not fcntl:  # where no open file can be renamed
+                    file.close()
                 if keep and path.exists():
                     os.replace(path, keep)
                 os.replace(beside, path)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -186,6 +187,19 @@ def test_a_training_in_a_notebook_is_told_to_stop_and_may_end(source, said, root
     process.terminate()
     assert process.communicate()[1].splitlines()[-1] == f"Stopped: {said}."
     assert process.returncode == 143 and not (tmp_path / "out.ipynb").exists()
+
+
+def test_who_is_told_to_stop_before_the_kernel_is_there_stops(load_tool, monkeypatch):
+    tool = load_tool("run_notebook")
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        told = tool.hand_on()
+        with pytest.raises(SystemExit) as ended:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143 and told == [15]
 
 
 def test_the_log_of_a_page_goes_when_it_runs_and_stays_as_old_as_it_is(load_tool, tmp_path):

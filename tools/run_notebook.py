@@ -116,9 +116,12 @@ def hand_on() -> list[int]:
 
     def tell(number: int, frame) -> None:
         told.append(number)
-        for process in psutil.Process().children():
+        started = psutil.Process().children()
+        for process in started:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
+        if not started:  # no kernel yet, and nothing that could be lost
+            sys.exit(128 + number)
 
     signal.signal(signal.SIGTERM, tell)
     return told
@@ -139,12 +142,14 @@ def main() -> None:
     told = hand_on()
     try:
         run(arguments.notebook, arguments.output, parameters)
-    except (papermill.PapermillExecutionError, DeadKernelError) as problem:
+    except (papermill.PapermillExecutionError, DeadKernelError, RuntimeError) as problem:
         if told:
             print(f"Stopped: {getattr(problem, 'evalue', 'nothing was kept')}.", file=sys.stderr)
             sys.exit(128 + told[0])
         if isinstance(problem, DeadKernelError):
             sys.exit(f"{arguments.notebook} failed: its kernel died, perhaps for want of memory.")
+        if isinstance(problem, RuntimeError):
+            sys.exit(f"{arguments.notebook} failed: {problem}")
         print(problem, file=sys.stderr)
         sys.exit(f"{arguments.notebook} failed in cell {problem.exec_count}; see above.")
 

@@ -215,6 +215,7 @@ def select(names: list[str], dataset: str = "") -> tuple[dict[str, Row], dict[st
     """
     known = rows(dataset)
     drawn = {} if dataset and not dataset.startswith("embedded-") else DRAWN
+    drawn = {name: found for name, found in drawn.items() if known.keys() >= set(found.rows)}
     if not names:
         return known, {name: found for name, found in drawn.items() if not found.asked}
     experiments = {row.experiment for row in known.values()}

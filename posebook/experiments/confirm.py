@@ -63,6 +63,8 @@ def compare(old: Mapping, new: Mapping) -> tuple[str, float]:
     for before, after in stages:
         if after["batches"] not in {before["batches"], *tried}:
             return f"the batches of {after['name']}", math.inf
+        if len(before["loss"]) != len(after["loss"]):
+            return f"the number of steps of {after['name']}", math.inf
     why, largest = _strictly(old, new, stages)
     if why and elsewhere:
         return _roughly(*stages[0])

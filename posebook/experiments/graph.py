@@ -10,6 +10,7 @@ from pathlib import Path
 
 from posebook.experiments import catalogue
 from posebook.paths import CLONE, folder_of, results_folder, runs_folder
+from posebook.results.checks import MOVED, read_checks, state_of
 from posebook.results.records import PROFILES, read_result
 from posebook.storage import exclusive, refuse_unwritable
 from posebook.training.stopping import Stopped
@@ -96,8 +97,15 @@ def snakemake(*arguments: str) -> int:
     """
     elsewhere = ["--directory", str(runs_folder())] if runs_folder() != CLONE / "runs" else []
     command = [sys.executable, "-m", "snakemake", *elsewhere, *arguments]
-    with _handing_on(), subprocess.Popen(command, cwd=CLONE, env=_environment()) as process:
-        return process.wait()
+    where = dict(cwd=CLONE, env=_environment())
+    with _handing_on() as came, subprocess.Popen(command, **where) as process:
+        if came:  # before there was anybody to hand it to
+            process.terminate()
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # Snakemake has it, too, and waits for its runs
+            process.wait()
+            raise
 
 
 def _environment() -> dict[str, str]:
@@ -107,7 +115,7 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def _handing_on() -> Iterator[None]:
+def _handing_on() -> Iterator[list[int]]:
     """Meanwhile SIGTERM ends whatever this process has started, and waits until it has ended."""
     import psutil  # Snakemake brings it along
 
@@ -124,7 +132,7 @@ def _handing_on() -> Iterator[None]:
 
     before = signal.signal(signal.SIGTERM, hand_on)
     try:
-        yield
+        yield came
     finally:
         signal.signal(signal.SIGTERM, before)
     if came:
@@ -134,19 +142,27 @@ def _handing_on() -> Iterator[None]:
 def _measure_lost(
     profile: str, rows: Iterable[catalogue.Row], drawn: Iterable[str], seeds: int, dataset: str
 ) -> None:
-    """What has lost a record, or has a damaged one, is not done; runs go on at their checkpoint.
+    """What has lost a record, or has a damaged or moved one, is not done.
 
-    Snakemake knows of executed notebooks alone, and of the lists of what was drawn.
+    Runs go on at their checkpoint, if today's code has left one. Snakemake knows of executed
+    notebooks alone, and of the lists of what was drawn.
     """
-    runs, results = _home(runs_folder(), dataset) / profile, _home(results_folder(), dataset)
+    runs, results = (_home(f, dataset) / profile for f in (runs_folder(), results_folder()))
+    checks = read_checks(results) if not dataset else {}
     for row in rows:
         for seed in row.runs(seeds):
-            name = f"{row.name}--seed{seed}"
-            _undo_without(runs / f"{name}.ipynb", [results / profile / f"{name}.json"])
+            executed, record = (
+                folder / f"{row.name}--seed{seed}{suffix}"
+                for folder, suffix in ((runs, ".ipynb"), (results, ".json"))
+            )
+            _undo_without(executed, [record])
+            if executed.is_file() and state_of(record, checks) == MOVED:
+                print(f"{record} has moved; its row is run again", flush=True)
+                executed.unlink()
     for name in drawn:
         if (done := runs / f"{name}.done").is_file():
-            lines = done.read_text(encoding="utf-8").splitlines()
-            _undo_without(done, [Path(line.removeprefix("written: ")) for line in lines])
+            lines, mark = done.read_text(encoding="utf-8").splitlines(), "written: "
+            _undo_without(done, [Path(n.removeprefix(mark)) for n in lines if n.startswith(mark)])
 
 
 def _undo_without(done: Path, records: Iterable[Path]) -> None:

@@ -12,7 +12,7 @@ from posebook.data.sources import motion_of
 from posebook.experiments import catalogue
 from posebook.paths import folder_of, runs_folder
 from posebook.results.outcome import Outcome
-from posebook.results.provenance import code_digest, data_digest, device_name
+from posebook.results.provenance import code_digest, commit, data_digest, device_name
 from posebook.storage import exclusive
 from posebook.training import card, processes
 from posebook.training.stopping import stoppable
@@ -58,11 +58,14 @@ def run(
     video_row, shifts = found.chapter == "video", getattr(variant, "shifts", False)
     card.check(options, device, pictures=video_row, shifts=shifts)
     folder = run_folder(row, profile, seed, dataset, options) if keep else None
+    # Before the training, during which somebody may edit or commit.
+    made_by = {"commit": commit(), "code_digest": code_digest()}
     held = folder if processes.rank() == 0 else None
     with exclusive(held), stoppable(), _enough_memory(found, profile), card.using(options):
         processes.largest(0)  # the first process holds the folder before any goes on
         outcome = outcome_of(found, profile, seed, dataset, device, folder, keep=keep)
-        return outcome.networks, record_of(found, profile, seed, dataset, device, outcome)
+        record = record_of(found, profile, seed, dataset, device, outcome)
+        return outcome.networks, record | made_by
 
 
 @contextmanager

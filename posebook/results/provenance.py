@@ -27,22 +27,29 @@ def code_digest(modules: Iterable[str] | None = None) -> str:
     Default: all of posebook that computes. Comments, docstrings and layout do not count. The order
     of `modules` does not count either. What a number is worth does not hang on it (see
     `posebook.experiments.confirm`): it says which code made a number, and that a checkpoint or a
-    cached file is not another code's.
+    cached file is not another code's. A process goes on with the code that it has begun with, so
+    what is edited meanwhile does not count: the digest is that of the first call.
 
     Raises:
         ValueError: a name is not an importable module with Python source.
     """
-    paths = _package() if modules is None else {n: _source_path(n) for n in set(modules)}
+    return _digest(None if modules is None else frozenset(modules))
+
+
+@cache
+def _digest(modules: frozenset[str] | None) -> str:
+    paths = _package() if modules is None else {name: _source_path(name) for name in modules}
     digest = hashlib.sha256()
     for name, path in sorted(paths.items()):
-        digest.update(f"{name}:{_source_digest(path, path.stat().st_mtime_ns)}\n".encode())
+        digest.update(f"{name}:{_source_digest(path)}\n".encode())
     return f"sha256:{digest.hexdigest()}"
 
 
+@cache
 def commit() -> str:
     """The commit of the clone that posebook runs from, with a "+" where its code was edited since.
 
-    "unknown" outside a clone.
+    "unknown" outside a clone. As it was at the first call.
     """
     git = ["git", "-C", str(PACKAGE)]
     try:
@@ -133,7 +140,7 @@ def _source_path(name: str) -> Path:
 
 
 @cache
-def _source_digest(path: Path, _modified: int) -> str:
+def _source_digest(path: Path) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return hashlib.sha256(repr(_canonical(tree)).encode()).hexdigest()
 

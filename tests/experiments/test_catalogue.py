@@ -208,6 +208,8 @@ def test_a_name_near_to_nothing_is_answered_with_what_there_is():
 def test_a_data_set_has_the_rows_of_its_chapters(dataset):
     found = {row.chapter for row in rows(dataset).values()}
     assert found == {name for name in MODULES if dataset in MODULES[name].rows.DATASETS}
+    chosen, drawn = select([], dataset)
+    assert all(chosen.keys() >= set(found.rows) for found in drawn.values())
     if not dataset.startswith("embedded-"):
         assert select([], dataset) == (rows(dataset), {})
         with pytest.raises(ValueError, match="nothing is called figure-4.4"):

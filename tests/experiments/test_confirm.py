@@ -54,6 +54,7 @@ def test_equal_traces_differ_in_nothing_and_a_new_metric_is_no_difference():
         (("stages", 0, "weights"), "sha256:c", "the initial weights of pre-training"),
         (("stages", 0, "batches"), "sha256:c", "the batches of pre-training"),
         (("stages", 1, "batches"), "sha256:c", "the batches of training"),
+        (("stages", 1, "loss"), [0.5, 0.25], "the number of steps of training"),
         (("stages", 1, "loss", 2), 0.1251, "the loss at step 2 of training"),
         (("stages", 0, "gradient_norm", 1), 0.501, "the gradient norm at step 1 of pre-training"),
         (("metrics", "mpjpe_mm"), 59.05, "mpjpe_mm, 59 before and 59.05 now"),

@@ -20,6 +20,7 @@ from posebook.data.recorded.motion import load_motion
 from posebook.data.sources import motion_of
 from posebook.experiments import graph
 from posebook.experiments.run import run_folder
+from posebook.results.checks import MOVED, Check, digest_of, name_of, write_checks
 from posebook.results.records import PROFILES
 from posebook.training.stopping import Stopped
 
@@ -121,6 +122,58 @@ def test_a_walk_that_is_told_to_stop_tells_its_runs_and_waits_for_them(tmp_path,
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+def test_a_walk_that_was_told_before_it_began_ends_at_once(tmp_path, monkeypatch):
+    popen = subprocess.Popen
+
+    def late(*_, cwd, env):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return popen(["sleep", "60"])
+
+    monkeypatch.setattr(subprocess, "Popen", late)
+    with pytest.raises(Stopped):
+        graph.snakemake()
+
+
+def test_control_c_waits_for_snakemake(tmp_path, monkeypatch):
+    """It has its own, from the terminal, and ends its runs: until then the folder is theirs."""
+    popen = subprocess.Popen
+    shell = ["bash", "-c", "touch began; sleep 1; touch kept"]
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, cwd, env: popen(shell))
+    monkeypatch.chdir(tmp_path)
+
+    def press():
+        while not (tmp_path / "began").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        graph.snakemake()
+    thread.join()
+    assert (tmp_path / "kept").exists()
+
+
+def test_a_number_that_has_moved_is_run_again_once(plans, root, tmp_path, monkeypatch):
+    monkeypatch.setenv("POSEBOOK_RESULTS", str(tmp_path / "results"))
+    folder = tmp_path / "results" / "laptop" / "table-3.1"
+    folder.mkdir(parents=True)
+    shutil.copy(root / "book/results/laptop/table-3.1/reproj--seed0.json", folder)
+    record = folder / "reproj--seed0.json"
+    executed = tmp_path / "laptop" / "table-3.1" / "reproj--seed0.ipynb"
+    executed.parent.mkdir(parents=True)
+    executed.touch()
+    graph.walk(["table-3.1/reproj"], "laptop", seeds=1)
+    assert executed.exists()
+    write_checks(folder.parent, {name_of(record): Check(digest_of(record), MOVED, "abc", "cpu")})
+    graph.walk(["table-3.1/reproj"], "laptop", seeds=1)
+    assert not executed.exists()
+    executed.touch()
+    record.write_text(record.read_text().replace('"mpjpe_mm": 1', '"mpjpe_mm": 2'))  # run again
+    graph.walk(["table-3.1/reproj"], "laptop", seeds=1)
+    assert executed.exists(), "what was found of another record says nothing"
+
+
 def files_of(folder):
     files = []
     for profile in ("smoke", "laptop"):
@@ -189,7 +242,8 @@ def test_what_has_lost_a_drawn_record_is_drawn_again(plans, root, tmp_path, monk
     shutil.copytree(root / "book" / "results" / "laptop" / "floors", floors)
     (tmp_path / "laptop").mkdir()
     done = tmp_path / "laptop" / "floors.done"
-    done.write_text("".join(f"written: {path}\n" for path in sorted(floors.iterdir())))
+    lines = ["Collecting a wheel", *(f"written: {path}" for path in sorted(floors.iterdir()))]
+    done.write_text("\n".join(lines))
     graph.walk(["floors"], "laptop")
     assert done.exists()
     (floors / "mean-pose--seed0.json").unlink()

@@ -10,6 +10,12 @@ from posebook import results
 from posebook.results import provenance
 
 
+def clear():
+    """As in a new process."""
+    for remembered in (provenance._source_digest, provenance._digest, provenance.commit):
+        remembered.cache_clear()
+
+
 @pytest.fixture
 def module(tmp_path, monkeypatch):
     """A module whose source the test writes; returns the writer, which returns the digest."""
@@ -18,10 +24,11 @@ def module(tmp_path, monkeypatch):
 
     def write(source):
         path.write_text(source)
-        provenance._source_digest.cache_clear()
+        clear()
         return results.code_digest(["digested_module"])
 
-    return write
+    yield write
+    clear()
 
 
 def test_prose_and_layout_do_not_change_a_digest(module):
@@ -52,11 +59,12 @@ def package(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("a = 1\n")
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
-    return tmp_path
+    yield tmp_path
+    clear()
 
 
 def digest():
-    provenance._source_digest.cache_clear()
+    clear()
     return results.code_digest()
 
 
@@ -100,13 +108,17 @@ def test_a_module_without_source_is_named(name):
 
 
 def test_a_commit_is_marked_where_code_was_edited_since(package):
+    clear()
     assert results.commit() == "unknown"
     git = ["git", "-C", str(package), "-c", "user.name=a", "-c", "user.email=a@b.c"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
         subprocess.run([*git, *command], check=True)
     head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True)
+    assert results.commit() == "unknown", "a process goes on with the code that it began with"
+    clear()
     assert results.commit() == head[:12]
     (package / "lifting" / "rows.py").write_text("a = 2\n")
+    clear()
     assert results.commit() == f"{head[:12]}+"
 
 

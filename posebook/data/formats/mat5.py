@@ -59,7 +59,7 @@ def parse(content: bytes, largest: int = LARGEST, title: str = "") -> dict[str, 
         total += len(part)
         if total > largest:
             raise Unreadable("is larger than any official one")
-        name, value = _Matrices(part, order, title).read_all()
+        name, value = _Matrices(part, order, largest, title).read_all()
         fields[name] = value
     if not fields:
         raise Unreadable("holds nothing")
@@ -116,8 +116,8 @@ def _inflated(compressed: bytes, order: str, most: int) -> bytes:
 class _Matrices:
     """Reads one matrix and all that it holds from `data`."""
 
-    def __init__(self, data: bytes, order: str, title: str) -> None:
-        self.data, self.order = data, order
+    def __init__(self, data: bytes, order: str, largest: int, title: str) -> None:
+        self.data, self.order, self.left = data, order, 2 * largest
         self.tag = struct.Struct(order + "II").unpack_from
         self.types = {kind: np.dtype(order + code) for kind, code in NUMBERS.items()}
         small = len(data) < 2**24  # read in a moment; to make a bar would take longer
@@ -182,7 +182,11 @@ class _Matrices:
         raise Unreadable(f"holds {OTHER.get(kind, 'something unknown')}, which no data set does")
 
     def numbers(self, flags: int, shape: tuple[int, ...], at: int, end: int) -> np.ndarray:
-        wanted = bool if flags & LOGICAL else CLASSES[flags & 0xFF]
+        wanted = np.dtype(bool if flags & LOGICAL else CLASSES[flags & 0xFF])
+        # Small whole numbers are stored in a byte each, whatever they become.
+        self.left -= math.prod(shape) * (16 if flags & COMPLEX else wanted.itemsize)
+        if self.left < 0:
+            raise Unreadable("is larger than any official one")
         real, at = self.column(math.prod(shape), at, end)
         if flags & COMPLEX:
             both = real.astype(complex)

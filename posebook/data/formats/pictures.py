@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -43,7 +44,10 @@ def read_picture(path: str | Path) -> np.ndarray:
 
 
 def _decode(content: bytes) -> np.ndarray | None:
-    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    with suppress(cv2.error):  # a header of more pixels than OpenCV takes
+        if content:
+            return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    return None
 
 
 def _cut_off(content: bytes, picture: np.ndarray | None) -> bool:

@@ -100,6 +100,8 @@ def _check(stream: BinaryIO) -> None:
                 f"its pickle uses the instruction {code.name}, which plain data never needs; the "
                 "file may be hostile and is not opened"
             )
+        if type(argument) is int and argument.bit_length() > 64:
+            raise Refused("it holds a whole number of more than 64 bits, which poses never need")
         if count > MOST_INSTRUCTIONS:
             raise Refused(f"its pickle has more than {MOST_INSTRUCTIONS:,} instructions")
         if "PUT" in code.name or code.name == "MEMOIZE":

