@@ -38,6 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = _parser().parse_args(arguments)
     try:
         return wanted.command(wanted) or 0
+    except BrokenPipeError:  # whoever was reading, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError, RuntimeError, ArithmeticError, ModuleNotFoundError) as problem:
         said = str(problem).rstrip(".")
         print(f"Cannot {wanted.doing}: {said}{'' if said.endswith('?') else '.'}", file=sys.stderr)
@@ -253,31 +256,43 @@ def _run(wanted) -> None:
             keep=True, options=options,
         )  # fmt: skip
         if processes.rank() == 0:
-            print("written:", results.write_result(out, record))
+            path = results.write_result(out, record)
+            print(results.told(record["metrics"]))
+            print("written:", path)
 
 
 def _use_motion(wanted) -> None:
     """Let this process and those that it starts train on the reader's motion."""
     from posebook.data import sources
+    from posebook.experiments import catalogue
 
     if wanted.motion is None:
         return
     if wanted.dataset not in ("", sources.OWN_VIEWS):
         raise ValueError(f"--motion and --dataset {wanted.dataset} exclude each other")
+    if (row := catalogue.rows().get(getattr(wanted, "row", ""))) and row.chapter == "video":
+        raise ValueError(f"--motion is for chapters 3 and 4, and {row.name} is a row of chapter 2")
     os.environ[sources.OWN_MOTION] = str(wanted.motion.absolute())
     sources.own_motion()  # a missing file is refused before names are looked up
     wanted.dataset = sources.OWN_VIEWS
 
 
 def _results(wanted) -> int:
-    """Walk the graph of runs behind tables, figures or rows; finished ones are not repeated."""
+    """Walk the graph of runs behind tables, figures or rows; finished ones are not repeated.
+
+    Finished is what this command has run. What `run` has trained goes on at its checkpoint.
+    """
     from posebook.experiments.graph import walk
+    from posebook.paths import results_folder
 
     _use_motion(wanted)
-    return walk(
+    status = walk(
         _full_names(wanted.names), wanted.profile, wanted.seeds, wanted.jobs, wanted.dataset,
         again=wanted.again, cluster=wanted.cluster,
     )  # fmt: skip
+    if not status:
+        print(f"The results lie in {results_folder()}.")
+    return status
 
 
 def _draw(wanted) -> None:
@@ -363,10 +378,11 @@ def _motion(wanted) -> None:
 def _rig(wanted) -> None:
     """Examine a rig, train a lifter on its own detections without a label, write what it sees."""
     from posebook.book.player_page import write_player
-    from posebook.footage.rig import Wishes, run_rig, write_example
+    from posebook.footage.rig import EXAMPLE_RATE, Wishes, run_rig, write_example
 
     if wanted.example:
         write_example(wanted.folder)
+        wanted.fps = wanted.fps or EXAMPLE_RATE
     given = {key: value for key, value in vars(wanted).items() if key in Wishes.__annotations__}
     wishes = Wishes(**{**given, "trust": tuple(wanted.trust)})
     take, bodies, _ = run_rig(wanted.folder, wishes)

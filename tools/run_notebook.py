@@ -21,6 +21,9 @@ import psutil
 from fixed_environment import fixed
 from nbclient.exceptions import DeadKernelError
 
+# What posebook refuses says itself what to do; of other errors one wants to know where they arose.
+SAID = ("ValueError", "FileNotFoundError", "FileExistsError", "ModuleNotFoundError", "OSError")
+
 
 def read_value(name: str, text: str, default: str) -> object:
     """The value of `text` in the type of the notebook's own `default` (its source text).
@@ -87,7 +90,7 @@ def run(
             str(notebook),
             str(unfinished),
             parameters=parameters,
-            progress_bar=False,
+            progress_bar=sys.stderr.isatty(),
             cwd=folder and str(folder),
             execution_timeout=cell_seconds,
         )
@@ -150,8 +153,13 @@ def main() -> None:
             sys.exit(f"{arguments.notebook} failed: its kernel died, perhaps for want of memory.")
         if isinstance(problem, RuntimeError):
             sys.exit(f"{arguments.notebook} failed: {problem}")
-        print(problem, file=sys.stderr)
-        sys.exit(f"{arguments.notebook} failed in cell {problem.exec_count}; see above.")
+        if problem.ename in SAID:
+            print(f"{problem.ename}: {problem.evalue}", file=sys.stderr)
+        else:
+            print(problem, file=sys.stderr)
+        left = arguments.output.with_suffix(".unfinished.ipynb")
+        sys.exit(f"{arguments.notebook} failed in cell {problem.exec_count}; see above, or {left}.")
+    print(f"written: {arguments.output}")
 
 
 if __name__ == "__main__":

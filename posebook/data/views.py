@@ -104,6 +104,15 @@ class Views(Instants):
         return {name: value for name, value in named.items() if value is not None}
 
 
+def refuse_takes(views: object) -> None:
+    """Raise a TypeError, with the remedy, for what is no `Views`."""
+    if not isinstance(views, Views):
+        raise TypeError(
+            f"Views are wanted, not {type(views).__name__}: posebook.lifting.prepare.prepare_takes"
+            "(takes, variant) makes them of a list of takes"
+        )
+
+
 def collect(
     sequences: Sequence[ViewSequence],
     device: str | torch.device = "cpu",

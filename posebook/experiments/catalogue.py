@@ -229,6 +229,8 @@ def select(names: list[str], dataset: str = "") -> tuple[dict[str, Row], dict[st
         if not mine and dataset and (chapter := _chapter_of(name)):
             there = ", ".join(CHAPTERS[chapter].DATASETS)
             raise ValueError(f"{name} is not run on {dataset}; its chapter's data sets are {there}")
+        if not mine and any(want in d.experiments for d in DRAWN.values() for want in wanted):
+            raise ValueError(f"{name} is drawn from the embedded data alone, not from {dataset}")
         if not mine:
             every = sorted({*experiments, *ALSO_SHOWN, *DRAWN})
             near = get_close_matches(name, [*every, *known], n=3, cutoff=0.4)

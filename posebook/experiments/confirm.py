@@ -23,6 +23,7 @@ from posebook.experiments import catalogue
 from posebook.experiments.traces import data_key, traces
 from posebook.paths import results_folder
 from posebook.results.checks import (
+    FILE,
     MOVED,
     REPRODUCED,
     Check,
@@ -248,6 +249,7 @@ def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: boo
     )
     for line in (*moved, *unread):
         print(line)
+    print(f"Noted in {folder / FILE}.")
     return 1 if moved or unread else 0
 
 

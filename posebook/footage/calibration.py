@@ -108,7 +108,7 @@ def _calibration(cameras: list[Camera], unit: str, reader: _Reader, posed: bool)
         said = {"m": "metres", "cm": "centimetres", "mm": "millimetres"}[unit]
         reader.notes.append(
             f"{reader.source}: cameras stand up to {apart:.4g} apart, taken for {said}; if they "
-            f"are not, give unit as one of {', '.join(UNITS)}"
+            f"are not, give --unit, one of {', '.join(UNITS)}"
         )
     cameras = [replace(camera, center=camera.center * UNITS[unit]) for camera in cameras]
     return Calibration(tuple(cameras), unit, tuple(reader.notes))

@@ -203,8 +203,8 @@ def _person(values, file: Path, key: str) -> np.ndarray:
 
 
 def _read_npz(path: Path, told: str) -> View:
-    """`joints_2d` (T[, P], J, 2) in pixels, `confidence` (T[, P], J), `joint_set` (default
-    h36m17)."""
+    """`joints_2d` (T[, P], J, 2) in pixels, `confidence` (T[, P], J), `joint_set`, if not `told`.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
@@ -214,7 +214,13 @@ def _read_npz(path: Path, told: str) -> View:
             raise
         raise ValueError(f"{path}: {str(problem).strip(chr(39))}; an npz of detections holds "
                          "joints_2d, confidence and joint_set") from None  # fmt: skip
-    name = told or str(arrays.get("joint_set", "h36m17"))
+    said = str(arrays.get("joint_set", ""))
+    if not (name := told or said):
+        raise ValueError(f"{path}: no joint_set in it, and COCO's 17 joints are not Human3.6M's; "
+                         "save it with joint_set='coco17', say, or give --joints")  # fmt: skip
+    if said and said != name:
+        raise ValueError(f"{path}: its joint_set is {said}, and --joints says {told}; leave out "
+                         "--joints, or save the file with the right one")  # fmt: skip
     if joints.ndim == 3 and confidence.ndim == 2:
         joints, confidence = joints[:, None], confidence[:, None]
     J = len(joint_set(name))

@@ -177,6 +177,8 @@ def _size_said(body: float) -> str:
         return "as people do"
     factors = {"cm": 0.01, "mm": 0.001, "m": 1.0, "feet": 0.3048, "inches": 0.0254}
     unit = min(factors, key=lambda name: abs(np.log(max(body, 1e-9) * factors[name] / 1.6)))
+    if unit == "m":
+        return "people do not; are these the joints, and the cameras, that the files say?"
     return f"people do not; if lengths were read as metres they are {unit}; give --unit"
 
 

@@ -71,8 +71,9 @@ class Learned:
                 f"px and {self.before['distance_mm']:.0f} mm: "
             )
             said += (
-                f"{gain:.0%} of the pixels are gone." if gain >= 0 else
-                f"training has added {-gain:.0%}; give a longer take, or more or fewer --steps."
+                f"{gain:.0%} of the pixels are gone." if gain > 0 else
+                f"training has made it {-gain:.1%} worse by pixels; give a longer take, or more or "
+                "fewer --steps."
             )
         return said
 

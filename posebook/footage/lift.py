@@ -5,6 +5,7 @@ in TRC and CSV, invalid in C3D, marked in the film and a dot in the player; BVH 
 the report lists them.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
@@ -103,6 +104,9 @@ def lift_video(
     heads = [] if wishes.background != "blurred" else list(view.joints.swapaxes(0, 1))
     write_film(footage, out / "film.mp4", [p.joints for p in people], heads, note,
                wishes.background != "white")  # fmt: skip
+    for file in out.glob("person*"):  # of an earlier lift, which may have seen more people
+        if re.fullmatch(r"person\d+(_2d)?", file.stem) and file.suffix in (*export.WRITERS, ".npz"):
+            file.unlink()
     for person in people:  # behind the film, which reads the video to its end: it may be cut short
         _write(person, camera, footage, out, note)
     with whole(out / "report.txt") as file:
@@ -111,6 +115,9 @@ def lift_video(
 
 
 def _check(wishes: Wishes) -> None:
+    if wishes.detections and wishes.people != 1:
+        raise ValueError("--people is for the detector, and --detections take its place; leave out "
+                         "one of them")  # fmt: skip
     if wishes.boxes and wishes.detections:
         raise ValueError("--boxes say where the detector is to look, and --detections take its "
                          "place; give one of them")  # fmt: skip

@@ -40,6 +40,7 @@ from posebook.storage import refuse_unwritable, whole
 
 STEPS = 2000
 RATE = 30.0  # frames a second, where nobody says it
+EXAMPLE_RATE = 60.0  # of the embedded recording
 POSES = (
     "no extrinsics are given; they come from the joints of the person, surest in each picture, who "
     "is taken to be {:g} m tall (--height); up is known to a few degrees"
@@ -82,11 +83,13 @@ def run_rig(
         ValueError, OSError: in one sentence, for what cannot be read or does not fit together.
     """
     out = wishes.target(folder)
-    unknown = set(wishes.trust) - set(DOUBTS)
-    if wishes.steps < 1 or wishes.people < 1 or not wishes.fps >= 0 or unknown:
-        raise ValueError("steps, people and fps must be positive, and trust some of "
-                         f"{', '.join(DOUBTS)}; got {wishes.steps}, {wishes.people}, {wishes.fps} "
-                         f"and {wishes.trust}")  # fmt: skip
+    for name, value in (("steps", wishes.steps), ("people", wishes.people)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    if not wishes.fps >= 0:
+        raise ValueError(f"fps must be positive, got {wishes.fps:g}")
+    if unknown := ", ".join(sorted(set(wishes.trust) - set(DOUBTS))):
+        raise ValueError(f"there is no doubt {unknown} to trust; there are {', '.join(DOUBTS)}")
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}; give one with a calibration and what each "
                          "camera saw, or add --example")  # fmt: skip
@@ -175,6 +178,8 @@ def _read_files(
         views, fps = _seen(places, calibration.cameras, wishes, wishes.target(folder))
     else:
         views, fps = [read_detections(place, wishes.joints) for place in places], RATE
+        if not wishes.fps:
+            notes.append(f"nobody has said the rate, so it is {RATE:g} frames a second: give --fps")
     named = [replace(view, name=c.name) for view, c in zip(views, calibration.cameras)]
     notes = [*calibration.notes, *notes]
     return calibration, aligned(named, wishes.cut), notes, wishes.fps or fps
@@ -192,17 +197,21 @@ def _seen(
 def _matched(
     folder: Path, cameras: tuple[Camera, ...], places: list[Path]
 ) -> tuple[list[Path], list[str]]:
-    """The detections of each camera: by name, or in order of names where no name fits."""
+    """The detections of each camera: by name; those that no name fits in order of names."""
     if len(places) != len(cameras):
         raise ValueError(f"{folder}: {len(cameras)} cameras ({', '.join(c.name for c in cameras)}) "
                          f"and {len(places)} with detections ({', '.join(p.name for p in places)});"
                          " put one folder, file or video a camera there")  # fmt: skip
     by_name = {place.name.split(".")[0]: place for place in places}
-    found = [matching(camera.name, by_name) for camera in cameras]
-    if all(len(fit) == 1 for fit in found) and len({fit[0] for fit in found}) == len(cameras):
-        return [by_name[fit[0]] for fit in found], []
-    said = ", ".join(f"{c.name} = {p.name}" for c, p in zip(cameras, places))
-    return places, [f"names of cameras and detections do not agree; taken in order: {said}"]
+    fits = {camera.name: matching(camera.name, by_name) for camera in cameras}
+    found = {name: by_name[fit[0]] for name, fit in fits.items() if len(fit) == 1}
+    if len(set(found.values())) < len(found):
+        found = {}
+    rest = [place for place in places if place not in found.values()]
+    left = dict(zip([camera.name for camera in cameras if camera.name not in found], rest))
+    said = ", ".join(f"{name} = {place.name}" for name, place in left.items())
+    note = f"names of cameras and detections do not agree; taken in order: {said}; else rename them"
+    return [(found | left)[camera.name] for camera in cameras], [note] * bool(left)
 
 
 # ---------------------------------------------------------------- what is written

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from posebook.data.recorded.pose2sim import load_pose2sim
-from posebook.data.views import Views, collect
+from posebook.data.views import Views, collect, refuse_takes
 from posebook.data.virtual import triangulated
 from posebook.geometry.skeleton import H36M, PCK3D_JOINTS
 from posebook.lifting.network import LiftingNetwork
@@ -25,7 +25,11 @@ def predict(model: LiftingNetwork | Student, views: Views, chunk: int = 4096) ->
     """Root-relative poses (I, V, N, 3), metres, of every instant and view, in evaluation mode.
 
     Where a view has seen nobody (see `seen`) the pose is NaN.
+
+    Raises:
+        TypeError: for takes that are no views yet.
     """
+    refuse_takes(views)
     model.eval()
     n, V = views.X.shape[:2]
     instant = torch.arange(n, device=views.device).repeat_interleave(V)

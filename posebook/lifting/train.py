@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from posebook.data.pairs import PairBatch, draw_views, gather
-from posebook.data.views import Views
+from posebook.data.views import Views, refuse_takes
 from posebook.geometry.camera import Z_MIN, transform
 from posebook.lifting import losses
 from posebook.lifting.network import LiftingNetwork, global_pose
@@ -94,6 +94,7 @@ def train(
         ValueError: for less than two views, where the variant learns from 3D poses and there are
             none, and for views that were not prepared as it says.
     """
+    refuse_takes(views)
     if views.views < 2:
         raise ValueError(
             "training draws pairs of views of an instant, and these takes have one; a network that "

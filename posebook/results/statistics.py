@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,10 @@ NO_DIFFERENCE = "no difference"  # the verdict on a gap that is shown to be smal
 # The smallest differences that matter, by unit; the page on verdicts gives the reasons.
 SMALLEST = {"mm": 1.0, "points": 0.5, "px": 0.1, "degrees": 1.0}
 SMALLEST_RATIO = 0.05
+
+
+# What a run is told by, where it has them.
+MAIN = ("mpjpe_mm", "p_mpjpe_mm", "pck_0.2_mean13", "pck_0.1_mean13")
 
 
 class Metric(NamedTuple):
@@ -70,6 +75,15 @@ METRICS = {
         )
     },
 }
+
+
+def told(metrics: Mapping[str, float]) -> str:
+    """The main numbers of a run in words: "MPJPE 93.1 mm, P-MPJPE 74.9 mm"."""
+    said = []
+    for name in [name for name in MAIN if name in metrics] or list(metrics)[:3]:
+        title, unit, _ = METRICS.get(name, Metric(name, "", True))
+        said.append(f"{title} {metrics[name]:.1f} {unit.replace('points', '%')}".rstrip())
+    return ", ".join(said)
 
 
 class Gap(NamedTuple):

@@ -212,7 +212,7 @@ def test_a_data_set_has_the_rows_of_its_chapters(dataset):
     assert all(chosen.keys() >= set(found.rows) for found in drawn.values())
     if not dataset.startswith("embedded-"):
         assert select([], dataset) == (rows(dataset), {})
-        with pytest.raises(ValueError, match="nothing is called figure-4.4"):
+        with pytest.raises(ValueError, match="figure-4.4 is drawn from the embedded data alone"):
             select(["figure-4.4"], dataset)
 
 

@@ -291,9 +291,9 @@ def test_one_bad_trace_does_not_keep_the_others_from_being_checked(record, here,
     assert confirm.confirm_all(["table-3.1"], "smoke") == 1
     assert set(read_checks(record.parents[1])) == {"table-3.1/reproj--seed0"}
     said = capsys.readouterr().out.splitlines()
-    assert said[-2].startswith("1 of 1 published runs reproduced")
-    assert said[-2].endswith("0 moved, 1 left out.")
-    assert said[-1].startswith(f"{other}: the trace is of seed 0, not 1; make it again with")
+    assert said[-3].startswith("1 of 1 published runs reproduced")
+    assert said[-3].endswith("0 moved, 1 left out.")
+    assert said[-2].startswith(f"{other}: the trace is of seed 0, not 1; make it again with")
 
 
 def test_a_damaged_file_of_checks_is_refused_before_the_work(record, here, monkeypatch):

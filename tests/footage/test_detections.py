@@ -56,6 +56,17 @@ def test_all_forms_give_the_same(tmp_path, form):
     np.testing.assert_allclose(mapped.joints[:, :, 0], PEOPLE[:, :, 11:13, :2].mean(2))
 
 
+def test_an_npz_says_which_joints_it_has_and_is_not_contradicted(tmp_path):
+    """COCO's 17 joints fit into Human3.6M's 17 places, and bodies lay 80 cm off."""
+    parts = {"joints_2d": PEOPLE[..., :2], "confidence": PEOPLE[..., 2]}
+    np.savez(tmp_path / "cam2.npz", **parts)
+    with pytest.raises(ValueError, match="no joint_set in it, .* or give --joints"):
+        read_detections(tmp_path / "cam2.npz")
+    assert read_detections(tmp_path / "cam2.npz", "coco17").joint_set == "coco17"
+    with pytest.raises(ValueError, match="its joint_set is coco17, and --joints says h36m17"):
+        read_detections(own(tmp_path / "cam3.npz", PEOPLE), "h36m17")
+
+
 def test_frames_and_joints_without_detection_are_marked(tmp_path):
     frames = [PEOPLE[0], PEOPLE[1, :1].copy(), []]
     frames[1][0, 5, 0] = 0  # OpenPose: x = 0 with a confidence

@@ -91,6 +91,16 @@ def test_two_people_have_files_of_their_own_and_one_can_be_asked_for(video, tmp_
         lift_video(video, Wishes(detections=both, person=3), str)
 
 
+def test_what_an_earlier_lift_has_left_is_no_person_of_this_one(video, tmp_path):
+    second = JOINTS / 2 + [150, 0]
+    two = write_detections(tmp_path / "two.npz", JOINTS, second)
+    _, _, out = lift_video(video, Wishes(detections=two), str)
+    (out / "person2.txt").write_text("a note of somebody's")
+    assert (out / "person2.trc").exists() and (out / "person2_2d.npz").exists()
+    lift_video(video, Wishes(detections=two, person=1), str)
+    assert {p.name for p in out.glob("person2*")} == {"person2.txt"}
+
+
 def test_a_calibration_says_where_the_camera_stands(video, seen, tmp_path):
     camera, table = TAKE.cameras[VIEW], []
     for each in TAKE.cameras:
@@ -261,7 +271,7 @@ def test_what_does_not_go_together_is_refused(video, seen, tmp_path, monkeypatch
         (Wishes(detections=seen, calibration=seen, focal=3), "give --calibration or --focal"),
         (Wishes(detections=seen, temporal="all"), "no temporal form 'all'; there are window, st"),
         (Wishes(detections=seen, person=-1), "person, focal and smooth must not be negative"),
-        (Wishes(detections=seen, people=0), "people must be at least 1, got 0"),
+        (Wishes(detections=seen, people=2), "--people is for the detector, and --detections"),
     ]:
         with pytest.raises(ValueError, match=said):
             lift_video(video, wishes, str)

@@ -13,7 +13,7 @@ from posebook.data.recorded.rig import human36m_rig
 from posebook.data.virtual import triangulated
 from posebook.footage import health, learning
 from posebook.footage.learning import begin, measure
-from posebook.footage.rig import Wishes, _toml, read_rig, write_example
+from posebook.footage.rig import EXAMPLE_RATE, Wishes, _toml, read_rig, write_example
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
 
@@ -36,6 +36,24 @@ def test_the_example_is_the_embedded_recording(folder):
     assert (found.residual < 15).all() and (found.left_out > found.residual).all()
     assert found.text().endswith("Nothing is in doubt.")
     assert any("taken for metres" in note for note in notes)
+
+
+def test_a_rate_that_nobody_has_said_is_said(folder, tmp_path, capsys):
+    said = "nobody has said the rate, so it is 30 frames a second: give --fps"
+    assert said in read_rig(folder, Wishes())[2] and said not in read_rig(folder, Wishes(fps=60))[2]
+    assert EXAMPLE_RATE == TAKE.fps
+    assert main(["rig", str(tmp_path / "other"), "--example", "--steps", "1"]) == 0
+    assert said not in capsys.readouterr().out
+    with np.load(tmp_path / "other" / "posebook" / "lifted.npz") as file:
+        assert file["fps"] == 60
+
+
+def test_one_odd_name_leaves_the_other_cameras_theirs(folder):
+    """Taken in order of names, all behind it would have had their neighbour's pictures."""
+    (folder / "cam02.npz").rename(folder / "left.npz")
+    take, _, notes = read_rig(folder, Wishes())
+    np.testing.assert_array_equal(take.joints_2d, TAKE.joints_2d)
+    assert any("taken in order: cam02 = left.npz; else rename" in note for note in notes)
 
 
 def test_the_command_writes_a_report_a_picture_and_bodies(folder, capsys):

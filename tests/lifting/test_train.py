@@ -150,6 +150,16 @@ def test_an_option_that_no_loss_of_the_row_reads_is_refused(option, row):
     Variant(**row)
 
 
+def test_takes_that_are_no_views_yet_are_refused_with_what_makes_them():
+    model = lifting.network.LiftingNetwork(width=16)
+    for use in (
+        lambda: lifting.evaluate.predict(model, []),
+        lambda: lifting.train.train(model, [], PROFILES["smoke"], Variant(), 0),
+    ):
+        with pytest.raises(TypeError, match="Views are wanted, not list: .*prepare_takes"):
+            use()
+
+
 def test_a_critic_of_a_student_is_refused():
     with pytest.raises(ValueError, match="new views have no confidences, and a student reads them"):
         Variant(student=Reading(), adversarial=True)

@@ -39,6 +39,14 @@ def test_the_gap_agrees_with_scipy():
     assert gap.mean == pytest.approx(-10) and gap.n == 3
 
 
+def test_the_main_numbers_are_told():
+    assert results.told({"steps": 3.0, "p_mpjpe_mm": 74.91, "mpjpe_mm": 93.14}) == (
+        "MPJPE 93.1 mm, P-MPJPE 74.9 mm"
+    )
+    assert results.told({"pck_0.2_mean13": 85.9}) == "PCK@0.2 (mean13) 85.9 %"
+    assert results.told({"things": 3.0}) == "things 3.0"
+
+
 def test_a_ratio_does_not_depend_on_the_unit():
     a, b = [50.0, 52.0, 51.0], [100.0, 104.0, 102.0]
     factor = results.ratio(make_frame(a=a, b=b), "a", "b", "mpjpe_mm")

@@ -67,6 +67,8 @@ def read_clip(path: str | Path, wishes: Wishes = Wishes()) -> tuple[MotionClip, 
     path = Path(path)
     if path.suffix.lower() not in READERS:
         raise ValueError(f"{path}: motion is read from {', '.join(READERS)} files")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file of motion")
     return to_clip(READERS[path.suffix.lower()](path), path.stem, wishes)
 
 
@@ -214,7 +216,8 @@ def read_clips(path: str | Path) -> tuple[MotionClip, ...]:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
     except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: no .npz of motion ({error}); {again}") from None
+        said = f" ({error})" if isinstance(error, zipfile.BadZipFile | zlib.error) else ""
+        raise ValueError(f"{path}: no .npz of motion{said}; {again}") from None
     _check_arrays(path, arrays, again)
     return tuple(MotionClip(name, array) for name, array in sorted(arrays.items()))
 

@@ -71,6 +71,8 @@ def read_map(path: str | Path) -> Map:
         ValueError: naming file and joint, for what is no map.
         OSError: where there is none.
     """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: there is no such map")
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:

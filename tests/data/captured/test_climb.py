@@ -75,6 +75,6 @@ def test_another_wheel_is_refused(wheel, monkeypatch):
     with pytest.raises(ValueError, match="give the path of that very wheel"):
         climb.load_climb(wheel)
     failed = subprocess.CompletedProcess([], 1)
-    monkeypatch.setattr(subprocess, "run", lambda command: failed)
+    monkeypatch.setattr(subprocess, "run", lambda command, stdout: failed)
     with pytest.raises(OSError, match="pip cannot fetch a==1; fetch it elsewhere and give its pat"):
         open_wheel(None, "a==1", "0" * 64)
