@@ -213,6 +213,13 @@ def beside_the_thesis(
     return [*header, "seeds"], lines
 
 
+def of_common_seeds(runs: pd.DataFrame, rows: Iterable[str]) -> pd.DataFrame:
+    """The runs of those seeds that every row has: means of them are of the same draws."""
+    rows = set(rows)
+    there = runs[runs["variant"].isin(rows)].groupby("seed")["variant"].nunique()
+    return runs[runs["seed"].isin(there[there == len(rows)].index)]
+
+
 def seeds(runs: pd.DataFrame, row: str) -> int:
     """How many runs a row has."""
     return int((runs["variant"] == row).sum())

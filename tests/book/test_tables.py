@@ -204,3 +204,10 @@ def test_whatever_is_named_has_its_command_and_its_makers(name):
     kind, _, number = name.partition("-")
     asked = f"{kind.upper()}={number}" if kind in ("table", "figure") else f"ROW={name}"
     assert f"`make results PROFILE=laptop {asked}`" in said
+
+
+def test_means_of_the_same_draws():
+    runs = pd.DataFrame({"variant": list("aaabbc"), "seed": [0, 1, 2, 1, 2, 9], "x": range(6)})
+    found = tables.of_common_seeds(runs, ["a", "b"])
+    assert found["x"].tolist() == [1, 2, 3, 4]
+    assert tables.of_common_seeds(runs, ["a", "d"]).empty
