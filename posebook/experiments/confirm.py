@@ -43,6 +43,9 @@ TOLERANCE, GROWTH = 3e-5, 1.3
 METRIC_TOLERANCE = 2e-4  # AVX2 and AVX-512 differ by at most 2e-5
 POINTS = 0.1  # of a percentage: a joint may cross a threshold
 ROUGH_TOLERANCE, ROUGH_STEPS = 6e-4, 5  # in another arithmetic; twice what was measured
+# Of the weights, along the gradient: at the pole, with a gradient of a million times the loss, the
+# same code differs by 1 % from one processor to another.
+ROUNDING, MOST = 1e-8, 0.05
 
 
 def compare(old: Mapping, new: Mapping) -> tuple[str, float]:
@@ -103,11 +106,12 @@ def _roughly(before: Mapping, after: Mapping) -> tuple[str, float]:
 
     Near the pole of equation 3.1 only the very first: the next ones are far apart.
     """
-    steep = before["gradient_norm"][0] > 1e4 * before["loss"][0]
-    largest, steps = 0.0, 1 if steep else ROUGH_STEPS
+    slope = before["gradient_norm"][0] / before["loss"][0]
+    largest, steps = 0.0, 1 if slope > 1e4 else ROUGH_STEPS
+    allowed = max(ROUGH_TOLERANCE, min(ROUNDING * slope, MOST))
     for step, (a, b) in enumerate(list(zip(before["loss"], after["loss"]))[:steps]):
         largest = max(largest, off := _apart(a, b))
-        if not off <= ROUGH_TOLERANCE * 3**step:
+        if not off <= allowed * 3**step:
             return f"the loss at step {step} of {after['name']}", off
     return "", largest
 

@@ -137,7 +137,12 @@ def test_near_the_pole_only_the_very_first_loss_says_something():
     new = copy.deepcopy(steep) | {"arithmetic": "elsewhere"}
     new["stages"][0]["loss"][1:] = [9.0, 9.0]
     assert confirm.compare(steep, new)[0] == ""
-    new["stages"][0]["loss"][0] *= 1.001
+    new["stages"][0]["loss"][0] *= 1.003  # 2e5 times a rounding of 1e-8 are 0.2 %
+    assert confirm.compare(steep, new)[0] == "the loss at step 0 of pre-training"
+    for trace in (steep, new):
+        trace["stages"][0]["gradient_norm"][0] = 1e9
+    assert confirm.compare(steep, new)[0] == ""
+    new["stages"][0]["loss"][0] *= 1.06
     assert confirm.compare(steep, new)[0] == "the loss at step 0 of pre-training"
 
 
