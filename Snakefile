@@ -36,7 +36,7 @@ try:
     MOTION = motion_of(DATASET)
 except (ValueError, FileNotFoundError) as problem:
     raise WorkflowError(str(problem)) from None
-RUNS = folder_of(DATASET, runs_folder()) if DATASET else runs_folder()
+RUNS = folder_of(DATASET, runs_folder())
 RUN = str(RUNS / "{profile}/{experiment}/{variant}--seed{seed}")
 
 

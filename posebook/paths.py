@@ -42,9 +42,11 @@ def cache_folder() -> Path:
 
 
 def folder_of(dataset: str, folder: str | os.PathLike) -> Path:
-    """Where runs on a data set lie: `folder` for the embedded ones, else one of its own in it.
+    """Where runs on a data set lie: `folder` for the embedded ones and where none is named, else
+    one of its own in it.
 
     So a run on official files neither replaces a published record nor joins its table;
     `read_results(..., folder="book/results/human36m")` reads such records.
     """
-    return Path(folder) if dataset.startswith("embedded-") else Path(folder) / dataset
+    embedded = not dataset or dataset.startswith("embedded-")
+    return Path(folder) if embedded else Path(folder) / dataset

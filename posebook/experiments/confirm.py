@@ -106,7 +106,7 @@ def _roughly(before: Mapping, after: Mapping) -> tuple[str, float]:
 
     Near the pole of equation 3.1 only the very first: the next ones are far apart.
     """
-    slope = before["gradient_norm"][0] / before["loss"][0]
+    slope = before["gradient_norm"][0] / max(before["loss"][0], 1e-12)
     largest, steps = 0.0, 1 if slope > 1e4 else ROUGH_STEPS
     allowed = max(ROUGH_TOLERANCE, min(ROUNDING * slope, MOST))
     for step, (a, b) in enumerate(list(zip(before["loss"], after["loss"]))[:steps]):
@@ -190,11 +190,11 @@ def published(profile: str, names: list[str]) -> dict[tuple[str, int], Path]:
 def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: bool = False) -> int:
     """Hold today's code against published rows and note what was found; returns the exit status.
 
+    It is 1 where one has moved, or has a trace that says nothing: that one is named, with the
+    remedy, and the others are checked.
+
     Args:
         write_traces: write the traces of those records that this very code has made instead.
-
-    A record whose trace says nothing is named, with the remedy, and the others are checked; the
-    status is 1 then, too.
 
     Raises:
         ValueError: where nothing that is asked for is published, or was made by this code.

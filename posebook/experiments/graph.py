@@ -147,14 +147,12 @@ def _measure_lost(
     Runs go on at their checkpoint, if today's code has left one. Snakemake knows of executed
     notebooks alone, and of the lists of what was drawn.
     """
-    runs, results = (_home(f, dataset) / profile for f in (runs_folder(), results_folder()))
+    runs, results = (folder_of(dataset, f) / profile for f in (runs_folder(), results_folder()))
     checks = read_checks(results) if not dataset else {}
     for row in rows:
         for seed in row.runs(seeds):
-            executed, record = (
-                folder / f"{row.name}--seed{seed}{suffix}"
-                for folder, suffix in ((runs, ".ipynb"), (results, ".json"))
-            )
+            name = f"{row.name}--seed{seed}"
+            executed, record = runs / f"{name}.ipynb", results / f"{name}.json"
             _undo_without(executed, [record])
             if executed.is_file() and state_of(record, checks) == MOVED:
                 print(f"{record} has moved; its row is run again", flush=True)
@@ -174,12 +172,8 @@ def _undo_without(done: Path, records: Iterable[Path]) -> None:
             done.unlink(missing_ok=True)
 
 
-def _home(folder: Path, dataset: str) -> Path:
-    return folder_of(dataset, folder) if dataset else folder
-
-
 def _forget(profile: str, row: catalogue.Row, seeds: int, dataset: str) -> None:
     for seed in row.runs(seeds):
-        run = _home(runs_folder(), dataset) / profile / f"{row.name}--seed{seed}"
+        run = folder_of(dataset, runs_folder()) / profile / f"{row.name}--seed{seed}"
         for checkpoint in run.rglob("*training.pt"):
             checkpoint.unlink()
