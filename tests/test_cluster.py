@@ -37,8 +37,8 @@ def interrupted(home, *more):
     return ended.stdout
 
 
-@pytest.mark.skipif("POSEBOOK_LONG_TESTS" not in os.environ, reason="takes minutes: set "
-                    "POSEBOOK_LONG_TESTS=1")
+@pytest.mark.skipif("POSEBOOK_LONG_TESTS" not in os.environ, reason="one to two minutes; "
+                    "after a change of Snakefile or graph.py set POSEBOOK_LONG_TESTS=1")
 def test_a_walk_that_is_killed_and_started_again_files_the_same(tmp_path):
     """tools/interrupted.py does it with as many rows and as often as one likes."""
     assert "SIGKILL after" in interrupted(tmp_path, "--kills", "2")

@@ -134,6 +134,9 @@ def main() -> int:
     found = results(disturbed)
     names = expected.keys() | found.keys()
     wrong = [name for name in names if expected.get(name) != found.get(name)]
+    for name in wrong:  # a code_digest alone: somebody has edited the clone meanwhile
+        one, other = expected.get(name, {}), found.get(name, {})
+        print(f"{name}: {', '.join(sorted(k for k in one | other if one.get(k) != other.get(k)))}")
     print(f"{len(names)} results, {len(wrong)} others: {', '.join(sorted(wrong)) or 'none'}")
     return int(bool(wrong) or not names)
 
