@@ -15,5 +15,6 @@ from posebook.factorization import (
     prepare,
     rows,
     run,
+    starts,
     train,
 )

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from posebook.factorization.dictionary import (
 from posebook.factorization.pairs import Pair, gather, reflect_half
 from posebook.factorization.pictures import Pictures, body_size
 from posebook.factorization.rows import Profile, Variant
+from posebook.factorization.starts import TRIAL, best_of, score_of
 from posebook.results.provenance import code_digest, data_digest, device_name
 from posebook.storage import key_of, made_once
 from posebook.training import card
@@ -34,7 +34,6 @@ from posebook.training.loop import Checkpoint, Schedule, fit
 # last the sign of depth still changed from picture to picture.
 CONSISTENCY = 0.3
 SINGLE_PICTURES = Variant()
-TRIAL = 300  # steps of equation 4.7 after which the starts of a dictionary are compared
 
 
 def new_dictionary(profile: Profile, variant: Variant, pictures: Pictures) -> Dictionary | None:
@@ -137,21 +136,18 @@ def teacher_from(
 def best_start(
     pictures: Pictures, profile: Profile, variant: Variant, seed: int
 ) -> tuple[int, list[float]]:
-    """The start of a seed with the smallest loss after a short trial, and the losses of all.
+    """The best start of a seed after a short trial, and what each scored (see `best_of`).
 
     Some dictionaries end in a bad minimum of equation 4.7, and every row of their seed with them.
-    The loss says so early, and without a label. No two seeds share a start.
     """
-    starts = [seed + 100 * k for k in range(variant.starts)]
-    if len(starts) == 1:
-        return seed, []
     short = replace(profile, dictionary_steps=min(TRIAL, profile.dictionary_steps))
-    trials = []
-    for start in starts:
+
+    def trial(start: int) -> float:
         model = teacher_from(start, pictures, profile, variant)
-        curve = learn_dictionary(model, pictures, short, start, variant=variant)["loss"]
-        trials.append(float(np.mean([loss for _, loss in curve[-max(1, len(curve) // 10) :]])))
-    return starts[int(np.argmin(trials))], trials
+        curves = learn_dictionary(model, pictures, short, start, variant=variant)
+        return score_of(model, curves, pictures, variant)
+
+    return best_of(variant.starts, seed, trial)
 
 
 def _learned_on(variant: Variant) -> str:

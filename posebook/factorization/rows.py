@@ -24,6 +24,10 @@ class Variant:
         levels: 0 for the profile's.
         pretrained: the dictionary is first learned by equation 4.7, with `camera` as its head, from
             the best of so many random `starts`.
+        restarts: a network without such a dictionary begins itself from the best of so many.
+        chosen_by: what tells the best start, its "loss" or the "agreement" of its bodies of one
+            instant over the views.
+        as_long: a network without such a dictionary also trains for the steps of one.
         consistent_dictionary: equation 4.4 has a say in that already, on pairs of views.
         reflected: of half of all pairs the second view is shown in the mirror, left for right
             (see `posebook.factorization.pairs`), in both stages of training.
@@ -45,6 +49,9 @@ class Variant:
     levels: int = 0
     pretrained: bool = True
     starts: int = 4
+    restarts: int = 1
+    chosen_by: str = "loss"
+    as_long: bool = False
     consistent_dictionary: bool = False
     reflected: bool = False
     camera: str = "svd"
@@ -72,6 +79,10 @@ class Variant:
         readers = {
             "lam": (self.consistency != "none", "a loss with consistency (equation 4.8)"),
             "starts": learned,
+            "restarts": (not self.pretrained, "a row that learns no dictionary first"),
+            "as_long": (not self.pretrained, "a row that learns no dictionary first"),
+            "chosen_by": (max(self.starts if self.pretrained else self.restarts, 1) > 1,
+                          "more than one start"),
             "consistent_dictionary": learned,
             "camera": learned,
             "code": sized,
@@ -84,6 +95,7 @@ _OURS = Variant()
 _UNTRAINED = Variant(pretrained=False, imitation=False)
 _DIRECT = replace(_UNTRAINED, dictionary="none")
 _SINGLE = Variant(dictionary="single")
+_C3DPO = replace(_UNTRAINED, dictionary="single", consistency="none", canonical=True)
 _CONSISTENT = Variant(consistent_dictionary=True, reflected=True)
 _LITERAL = Variant(camera="linear", imitation=False, viewpoint="omega")
 VARIANTS: dict[str, Variant] = {
@@ -96,7 +108,7 @@ VARIANTS: dict[str, Variant] = {
     "pca-dictionary": replace(
         _UNTRAINED, dictionary="components", consistency="none", adversarial=True
     ),
-    "c3dpo": replace(_UNTRAINED, dictionary="single", consistency="none", canonical=True),
+    "c3dpo": _C3DPO,
     "ours-sd": _SINGLE,
     # Table 4.3
     "ours-da": Variant(views="virtual"),
