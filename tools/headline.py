@@ -124,7 +124,7 @@ RESULTS = (
       "table-3.1/supervised": "{} mm with 3D labels"}),
     ("ch-consensus", "Are 3D labels needed at all?", "mpjpe_mm",
      {"beyond-3/supervised-long":
-      "With 3D labels, trained the thesis' way for 10,000 steps: {} mm",
+      "With 3D labels, the network of the thesis after 10,000 steps: {} mm",
       "beyond-3/consensus-augmented-flip":
       "without labels, where the agreement of many views teaches a network of one view and "
       "training bodies are also shown from new sides: {} mm",

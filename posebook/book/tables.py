@@ -264,10 +264,19 @@ def floor(
     which = ("mean body, with everybody turned to the same side" if metric == "p_mpjpe_mm"
              else "mean pose, as the cameras see it")  # fmt: skip
     worse = [row_title for row_title, row in rows.items() if mean(runs, row, metric) > least]
-    said = f"; **worse than that: {', '.join(worse)}**" if worse else "; all rows lie below it"
+    there = sum(not math.isnan(mean(runs, row, metric)) for row in rows.values())
+    said = "; all rows that are run lie below it" if there else ""
+    said = "; all rows lie below it" if there == len(rows) else said
+    said = f"; **worse than that: {', '.join(worse)}**" if worse else said
     return (f"*Floor: the training people's {which}, given as the answer to every picture, has "
             f"{least:.1f} mm {title}{said}. It is made from 3D labels; without them there is no "
             f"floor. `{command(['floors'], profile)}` computes it.*")  # fmt: skip
+
+
+def predicate(word: str) -> str:
+    """A verdict as the end of "that ... is ..."."""
+    return {NO_DIFFERENCE: "not borne out: there is no difference that matters",
+            "not run": "not tested"}.get(word, word)  # fmt: skip
 
 
 def behind(name: str, profile: str = "laptop") -> str:

@@ -24,6 +24,7 @@ class Claim(NamedTuple):
     Attributes:
         name: what the board of claims calls it, short enough for a line of it.
         thesis_gap: better - worse as printed, None where the thesis gives no number.
+        also: the same gap under other conditions, as `elsewhere` reads it.
     """
 
     id: str
@@ -37,6 +38,18 @@ class Claim(NamedTuple):
     worse: str
     thesis_gap: float | None
     note: str = ""
+    also: list[dict[str, str]] = []  # noqa: RUF012
+
+    def elsewhere(self) -> list[tuple[str, Claim]]:
+        """Under which other condition the claim is judged too, and the claim about its rows."""
+        return [
+            (other["told"], self._replace(
+                better=other.get("better", self.better), worse=other.get("worse", self.worse),
+                metric=other.get("metric", self.metric), also=[],
+                thesis_gap=None if "metric" in other else self.thesis_gap,
+            ))
+            for other in self.also
+        ]  # fmt: skip
 
     @property
     def expected_sign(self) -> int:

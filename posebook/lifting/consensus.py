@@ -105,12 +105,21 @@ def learn_noise(rigs: Sequence[Detections], bins: int = BINS, rounds: int = ROUN
     The first bodies are weighed by confidence, those of later rounds by what the round before has
     found. A view that has pulled a body towards itself is near it for that reason: its distance is
     measured by what its leverage leaves (`_unpulled`).
+
+    Raises:
+        ValueError: where no joint was seen by three views.
     """
     rigs = [rig.thinned(max(1, MOST // len(rigs) // len(H36M))) for rig in rigs]
     noise = Noise(np.array([0.1, 1.0]), np.array([1e-4, 1e-5]))  # 1 / confidence, (3 px)^2 at 1
     for _ in range(rounds):
         found = [_confidences_and_distances(rig, noise) for rig in rigs]
         w, squared = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        if not len(w):
+            raise ValueError(
+                "the teacher learns how a detector errs from joints that at least three views "
+                "saw, and there are none; give takes of three cameras or more, or train with "
+                'loss="triangulated"'
+            )
         parts = np.array_split(np.argsort(w, kind="stable"), bins)
         # |r|^2 of two Gaussian axes has the median 2 ln 2 sigma^2.
         table = [(np.median(w[p]), np.median(squared[p]) / np.log(4)) for p in parts if len(p)]

@@ -126,6 +126,19 @@ def test_a_claim_names_what_exists(claim):
     assert claim.text.endswith(".") and f"Section {claim.chapter}." in claim.where
 
 
+def test_a_claim_is_also_judged_where_something_else_was():
+    others = {claim.id: dict(claim.elsewhere()) for claim in CLAIMS}
+    longer = others["lstm-over-sum"]["After 2,000 steps"]
+    assert longer.rows == ("longer-2.3/res50-tce-c-longer", "longer-2.3/res50-tce-s-longer")
+    assert (longer.metric, longer.thesis_gap, longer.elsewhere()) == ("pck_0.2_mean13", 0.6, [])
+    strict = others["two-neighbours"]["At 0.1"]
+    assert (strict.metric, strict.thesis_gap) == ("pck_0.1_mean13", None)
+    for found in others.values():
+        for other in found.values():
+            assert {catalogue.find(row).name for row in other.rows} == set(other.rows)
+            assert other.metric in results.METRICS
+
+
 @each_claim
 def test_a_claim_of_chapter_3_is_about_rows_that_are_run(claim):
     if claim.chapter == 3:
