@@ -4,11 +4,10 @@ Where the official ones lie says `posebook.data.official.folders`; what must lie
 of each. That is imported only where it is wanted.
 """
 
-import importlib
 import os
 
 from posebook.data.captured.clips import read_clips
-from posebook.data.official.folders import data_folder
+from posebook.data.official.folders import data_folder, module_of
 from posebook.data.recorded.views import SOURCE as EMBEDDED_VIEWS
 from posebook.data.recorded.views import ViewsSize, make_views
 from posebook.data.records import ImageSet, VideoClip, ViewSequence
@@ -77,8 +76,7 @@ def load_views(
             `headings`; "human36m" (detected 2D), "human36m-gt" or "mpi-inf-3dhp", which have
             their own.
 
-    Raises:
-        FileNotFoundError, ValueError: with the remedy if files are missing or wrong.
+    Raises FileNotFoundError, ValueError: with the remedy if files are missing or wrong.
     """
     if dataset == EMBEDDED_VIEWS:
         return make_views(size, split, noise, headings=headings)
@@ -89,11 +87,11 @@ def load_views(
 
 def _official_views(dataset: str) -> tuple[list[ViewSequence], list[ViewSequence]]:
     if dataset in ("human36m", "human36m-gt"):
-        module = _module("human36m")
+        module = module_of("human36m")
         detections = "gt" if dataset == "human36m-gt" else module.CPN
         return module.load_views(data_folder("human36m"), detections)
     if dataset == "mpi-inf-3dhp":
-        return _module(dataset).load_views(data_folder(dataset))
+        return module_of(dataset).load_views(data_folder(dataset))
     known = ", ".join((*GENERATED_VIEWS, *OFFICIAL_VIEWS))
     raise ValueError(f"{dataset!r} is no data set of views; known: {known}")
 
@@ -110,7 +108,7 @@ def load_clips(
     if dataset == EMBEDDED_VIDEO:
         return embedded_clips.make_clips(SIZES[size], joints, split)
     folder = _folder_of_clips(dataset)
-    return _module(folder).load_clips(data_folder(folder), split)
+    return module_of(folder).load_clips(data_folder(folder), split)
 
 
 def load_stills(dataset: str, size: str) -> tuple[list[ImageSet], list[ImageSet]]:
@@ -122,7 +120,7 @@ def load_stills(dataset: str, size: str) -> tuple[list[ImageSet], list[ImageSet]
     if dataset == EMBEDDED_VIDEO:
         return tuple([part] for part in embedded_clips.make_stills(SIZES[size], "jhmdb15"))
     _folder_of_clips(dataset)
-    stills = _module(OFFICIAL_STILLS).load_stills(data_folder(OFFICIAL_STILLS))
+    stills = module_of(OFFICIAL_STILLS).load_stills(data_folder(OFFICIAL_STILLS))
     return tuple([part] for part in stills)
 
 
@@ -131,8 +129,3 @@ def _folder_of_clips(dataset: str) -> str:
         known = ", ".join((EMBEDDED_VIDEO, *OFFICIAL_CLIPS))
         raise ValueError(f"{dataset!r} is no data set of clips; known: {known}")
     return OFFICIAL_CLIPS[dataset]
-
-
-def _module(folder: str):
-    """Imported only where it is wanted: most readers have none of these data sets."""
-    return importlib.import_module(f"posebook.data.official.{folder.replace('-', '_')}")

@@ -9,7 +9,6 @@ import numpy as np
 
 from posebook.data.records import ViewSequence
 from posebook.data.sampled import Fit, Sample, fit
-from posebook.geometry.camera import Camera
 
 _TURNED = np.diag([1.0, -1.0, -1.0])
 _Y_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -23,23 +22,20 @@ class Suspect(NamedTuple):
     left: float
 
 
-def _moved(camera: Camera, R=None, center=None) -> Camera:
-    R = camera.R if R is None else R
-    return replace(camera, R=R, center=camera.center if center is None else center)
-
-
 # What undoes a wrong pose of a camera ...
 _POSES = {
-    "extrinsics are inverted (camera-to-world taken for world-to-camera)": lambda c: _moved(
-        c, c.R.T, c.T
+    "extrinsics are inverted (camera-to-world taken for world-to-camera)": lambda c: replace(
+        c, R=c.R.T, center=c.T
     ),
-    "the translation T was given as the centre": lambda c: _moved(c, center=-c.R.T @ c.center),
-    "the centre was given as the translation T": lambda c: _moved(c, center=c.T),
-    "the rotation is transposed": lambda c: _moved(c, c.R.T),
-    "the centre has the wrong sign": lambda c: _moved(c, center=-c.center),
-    "camera axes are those of OpenGL (y up, looking along -z)": lambda c: _moved(c, _TURNED @ c.R),
-    "the centre is in a world with y up": lambda c: _moved(c, center=_Y_UP @ c.center),
-    "the centre is in a world with y down": lambda c: _moved(c, center=_Y_UP.T @ c.center),
+    "the translation T was given as the centre": lambda c: replace(c, center=-c.R.T @ c.center),
+    "the centre was given as the translation T": lambda c: replace(c, center=c.T),
+    "the rotation is transposed": lambda c: replace(c, R=c.R.T),
+    "the centre has the wrong sign": lambda c: replace(c, center=-c.center),
+    "camera axes are those of OpenGL (y up, looking along -z)": lambda c: replace(
+        c, R=_TURNED @ c.R
+    ),
+    "the centre is in a world with y up": lambda c: replace(c, center=_Y_UP @ c.center),
+    "the centre is in a world with y down": lambda c: replace(c, center=_Y_UP.T @ c.center),
 }
 _UNITS = {"millimetres": 1e-3, "centimetres": 1e-2}
 # ... and a wrong picture: functions of pixels (..., 2), width and height.
@@ -71,14 +67,15 @@ def suspects(sample: Sample) -> Iterator[tuple[tuple[int, ...] | None, str, Samp
             yield views, text, _with_pixels(sample, some, lambda p, w, h, f=factor: p * f)
     for v in range(V if V > 2 else 0):
         for unit, factor in _UNITS.items():
-            undo = lambda c, f=factor: _moved(c, center=c.center * f)  # noqa: E731
+            undo = lambda c, f=factor: replace(c, center=c.center * f)  # noqa: E731
             yield (v,), f"the centre is in {unit}", _with_cameras(sample, [v], undo)
     for views, order in _exchanges(V):
         text = "their pictures are exchanged"
         if len(views) > 2:
             whose = (f"camera {v} has those of camera {order.index(v)}" for v in views)
             text += f" ({', '.join(whose)})"
-        yield views, text, _exchanged(sample, order)
+        pixels, weights = sample.pixels[:, order], sample.weights[:, order]
+        yield views, text, replace(sample, pixels=pixels, weights=weights)
 
 
 def likely(sample: Sample) -> Suspect:
@@ -114,10 +111,6 @@ def _exchanges(V: int) -> Iterator[tuple[tuple[int, ...], list[int]]]:
                 if all(a != b for a, b in zip(views, others)):
                     place = dict(zip(views, others))
                     yield views, [place.get(v, v) for v in range(V)]
-
-
-def _exchanged(sample: Sample, order: list[int]) -> Sample:
-    return replace(sample, pixels=sample.pixels[:, order], weights=sample.weights[:, order])
 
 
 # ---------------------------------------------------------------- frames that are late
@@ -197,28 +190,15 @@ def _distances(shots: dict[int, Sample], v: int) -> np.ndarray:
     local = camera.to_camera(fit(shots[0].without(v)).world)
     with np.errstate(all="ignore"):
         there = camera.pixels(local[..., :2] / local[..., 2:])
-    return np.stack(
-        [_seen(s, v, np.linalg.norm(s.pixels[:, v] - there, axis=-1)) for s in shots.values()]
-    )
-
-
-def _seen(sample: Sample, v: int, values: np.ndarray) -> np.ndarray:
-    return np.where(sample.seen[:, v], values, np.nan)
+    off = [np.linalg.norm(s.pixels[:, v] - there, axis=-1) for s in shots.values()]
+    return np.stack([np.where(s.seen[:, v], d, np.nan) for s, d in zip(shots.values(), off)])
 
 
 def _crossing(shots: dict[int, Sample]) -> np.ndarray:
     """The same for two views: by how many pixels their rays miss each other."""
-    pair = lambda a, b: np.stack([a[:, 0], b[:, 1]], axis=1)  # noqa: E731
-    first = shots[0]
-    return np.stack(
-        [
-            fit(
-                replace(
-                    first,
-                    pixels=pair(first.pixels, s.pixels),
-                    weights=pair(first.weights, s.weights),
-                )
-            ).missed[:, 1]
-            for s in shots.values()
-        ]
-    )
+    first, missed = shots[0], []
+    for s in shots.values():
+        pixels = np.stack([first.pixels[:, 0], s.pixels[:, 1]], axis=1)
+        weights = np.stack([first.weights[:, 0], s.weights[:, 1]], axis=1)
+        missed.append(fit(replace(first, pixels=pixels, weights=weights)).missed[:, 1])
+    return np.stack(missed)

@@ -4,13 +4,13 @@ A map says for each joint of `h36m17` a point, "Spine1|Spine" for the first of t
 or a list of points whose middle it is. What a map does not name is derived, as `to_h36m` says.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from posebook.data.captured.capture import Capture
+from posebook.data.formats.files import read_json
 from posebook.data.recorded.body import unit
 from posebook.geometry.skeleton import H36M
 
@@ -71,12 +71,7 @@ def read_map(path: str | Path) -> Map:
         ValueError: naming file and joint, for what is no map.
         OSError: where there is none.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: there is no such map")
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not valid JSON ({error})") from None
+    found = read_json(Path(path), "a map is a JSON object")
     known = [*H36M.names, *_HELP]
     if not isinstance(found, dict):
         raise ValueError(f"{path}: a map is one JSON object from joints to the file's names")
@@ -95,8 +90,7 @@ def read_map(path: str | Path) -> Map:
 def find_map(capture: Capture) -> str:
     """The name of the map that fits a file.
 
-    Raises:
-        ValueError: that names the nearest map and what it misses.
+    Raises ValueError: that names the nearest map and what it misses.
     """
     missing = {name: _missing(capture, chosen) for name, chosen in MAPS.items()}
     for name, lost in missing.items():
@@ -130,8 +124,7 @@ def to_h36m(capture: Capture, chosen: Map) -> np.ndarray:
     the top of the head lies above the neck in the direction of the skull, as far as on the embedded
     body; the nose before it, towards where the shoulders face. Markers at the waist give hips.
 
-    Raises:
-        ValueError: naming file and joint, where a joint is neither there nor derived.
+    Raises ValueError: naming file and joint, where a joint is neither there nor derived.
     """
     if lost := _missing(capture, chosen):
         raise capture.error(f"the map names {lost[0]}, which is not there; it has "

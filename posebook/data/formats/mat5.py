@@ -40,26 +40,24 @@ class Unreadable(Exception):
     """Why a file cannot be read, in words that follow its name."""
 
 
-def parse(content: bytes, largest: int = LARGEST, title: str = "") -> dict[str, Any]:
+def parse(content: bytes, title: str) -> dict[str, Any]:
     """Name -> value of every matrix in a file.
 
     Structs are dicts; cells and arrays of structs are lists, column by column as MATLAB counts; one
     line of text is a str, several are a list; numbers are arrays of at least two axes.
 
     Args:
-        largest: bytes that the file may take when it is unpacked.
         title: of the progress bar.
 
-    Raises:
-        Unreadable: it is damaged, of another format or too large.
+    Raises Unreadable: it is damaged, of another format or too large.
     """
     order = _byte_order(content)
     fields, total = {}, 0
-    for part in _parts(content, order, largest):
+    for part in _parts(content, order):
         total += len(part)
-        if total > largest:
+        if total > LARGEST:
             raise Unreadable("is larger than any official one")
-        name, value = _Matrices(part, order, largest, title).read_all()
+        name, value = _Matrices(part, order, title).read_all()
         fields[name] = value
     if not fields:
         raise Unreadable("holds nothing")
@@ -78,7 +76,7 @@ def _byte_order(content: bytes) -> str:
     return order
 
 
-def _parts(content: bytes, order: str, largest: int) -> Iterator[bytes]:
+def _parts(content: bytes, order: str) -> Iterator[bytes]:
     """Each matrix of a file with its tag, unpacked where it was compressed."""
     at = HEADER
     while at < len(content):
@@ -90,11 +88,11 @@ def _parts(content: bytes, order: str, largest: int) -> Iterator[bytes]:
             raise Unreadable("is cut short")
         if kind not in (MATRIX, COMPRESSED):
             raise Unreadable("is damaged (unknown part)")
-        yield part if kind == MATRIX else _inflated(part[8:], order, largest)
+        yield part if kind == MATRIX else _inflated(part[8:], order)
         at += 8 + length
 
 
-def _inflated(compressed: bytes, order: str, most: int) -> bytes:
+def _inflated(compressed: bytes, order: str) -> bytes:
     """A matrix with its tag, unpacked from `compressed`.
 
     Its own tag says how many bytes it has, and those must be there. A final block with zlib's sum
@@ -102,10 +100,10 @@ def _inflated(compressed: bytes, order: str, most: int) -> bytes:
     """
     stream = zlib.decompressobj()
     try:
-        plain = stream.decompress(compressed, most)
+        plain = stream.decompress(compressed, LARGEST)
     except zlib.error as problem:
         raise Unreadable(f"is damaged ({problem})") from None
-    if len(plain) >= most:
+    if len(plain) >= LARGEST:
         raise Unreadable("is larger than any official one")
     announced = 8 + struct.unpack_from(order + "II", plain)[1] if len(plain) >= 8 else 8
     if len(plain) < announced or not (stream.eof or len(plain) == announced):
@@ -116,8 +114,8 @@ def _inflated(compressed: bytes, order: str, most: int) -> bytes:
 class _Matrices:
     """Reads one matrix and all that it holds from `data`."""
 
-    def __init__(self, data: bytes, order: str, largest: int, title: str) -> None:
-        self.data, self.order, self.left = data, order, 2 * largest
+    def __init__(self, data: bytes, order: str, title: str) -> None:
+        self.data, self.order, self.left = data, order, 2 * LARGEST
         self.tag = struct.Struct(order + "II").unpack_from
         self.types = {kind: np.dtype(order + code) for kind, code in NUMBERS.items()}
         small = len(data) < 2**24  # read in a moment; to make a bar would take longer

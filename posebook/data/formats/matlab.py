@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from posebook.data.formats.files import read_bytes
-from posebook.data.formats.mat5 import LARGEST, Unreadable, parse
+from posebook.data.formats.mat5 import Unreadable, parse
 
 MOST = 1e9  # above any pixel, millimetre or count: a damaged file
 UNPACK_ANEW = "unpack the official archive anew"
@@ -41,17 +41,13 @@ class MatFile:
 
         MATLAB keeps no last axis of length one; it is put back.
 
-        Raises:
-            ValueError: for another shape or type and for what is not finite.
+        Raises ValueError: for another shape or type and for what is not finite.
         """
         return numeric(self[field], shape, lambda problem: self.error(field, problem), dtype)
 
     def number(self, field: str) -> float:
         """A field that holds one number, of whatever numeric type."""
-        value = self[field]
-        if not isinstance(value, np.ndarray) or value.size != 1:
-            raise self.error(field, f"must be one number, got {described(value)}")
-        return float(numeric(value.reshape(1), (1,), lambda p: self.error(field, p))[0])
+        return one_number(self[field], lambda problem: self.error(field, problem))
 
     def text(self, field: str) -> str:
         """A field that holds a word."""
@@ -64,11 +60,8 @@ class MatFile:
         return ValueError(f"{self.path}: {field} {problem}; {self.remedy}")
 
 
-def read_mat(path: Path, remedy: str = UNPACK_ANEW, largest: int = LARGEST) -> MatFile:
+def read_mat(path: Path, remedy: str = UNPACK_ANEW) -> MatFile:
     """Read a MATLAB 5 file whole.
-
-    Args:
-        largest: bytes that the file may take when its compressed parts are unpacked.
 
     Raises:
         ValueError: naming the file and the remedy, for a file of another format, cut short,
@@ -77,7 +70,7 @@ def read_mat(path: Path, remedy: str = UNPACK_ANEW, largest: int = LARGEST) -> M
     """
     content = read_bytes(path, remedy)
     try:
-        fields = parse(content, largest, f"reading {path.name}")
+        fields = parse(content, f"reading {path.name}")
     except Unreadable as problem:
         raise ValueError(f"{path} {problem}; {remedy}") from None
     except (ValueError, RecursionError, MemoryError, struct.error) as problem:
@@ -108,6 +101,13 @@ def numeric(
         what = "no number that can be meant" if np.isfinite(value[index]) else "not finite"
         raise error(f"is {what} at index {index}")
     return value.astype(dtype, copy=False)
+
+
+def one_number(value: Any, error: Callable[[str], ValueError]) -> float:
+    """`value`, which must be one finite number; `error` as for `numeric`."""
+    if not isinstance(value, np.ndarray) or value.size != 1:
+        raise error(f"must be one number, got {described(value)}")
+    return float(numeric(value.reshape(1), (1,), error)[0])
 
 
 def described(value: Any) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.lib import format as npy
 from tqdm import tqdm
 
+from posebook.data.formats.files import lfs_pointer
 from posebook.data.formats.plain_pickle import (
     DAMAGE,
     Refused,
@@ -26,21 +27,20 @@ from posebook.data.formats.plain_pickle import (
     run,
     shape_of,
 )
-from posebook.data.formats.pointers import lfs_pointer
 
 LIMIT = 4 << 30  # bytes that one array or pickle may take once decompressed
 MOST_RATIO = 200  # of compression; poses reach 5, a bomb a thousand
 _DAMAGE = (*DAMAGE, zlib.error, zipfile.BadZipFile, tokenize.TokenError, SyntaxError)
 
 
-def read_npz(path: Path, fields: Iterable[str], limit: int = LIMIT) -> dict[str, object]:
+def read_npz(path: Path, fields: Iterable[str]) -> dict[str, object]:
     """The named fields of an .npz file; a 0-d object array comes as the object in it.
 
     A field that the file lacks is left out. Arrays are read-only.
 
     Raises:
         FileNotFoundError, ValueError: that names the file and what is wrong: no archive, cut off,
-            larger than `limit` or packed beyond belief, or a pickle with more than arrays and plain
+            larger than `LIMIT` or packed beyond belief, or a pickle with more than arrays and plain
             containers in it.
     """
     path = _existing(path)
@@ -49,7 +49,7 @@ def read_npz(path: Path, fields: Iterable[str], limit: int = LIMIT) -> dict[str,
         if len(set(members)) != len(members):
             raise Refused("two of its fields have the same name")
         wanted = [field for field in fields if f"{field}.npy" in members]
-        return {field: _member(archive, f"{field}.npy", limit) for field in wanted}
+        return {field: _member(archive, f"{field}.npy") for field in wanted}
 
 
 def fields_of(path: Path) -> list[str]:
@@ -59,11 +59,11 @@ def fields_of(path: Path) -> list[str]:
         return sorted(name.removesuffix(".npy") for name in archive.namelist())
 
 
-def read_npy(path: Path, limit: int = LIMIT) -> object:
+def read_npy(path: Path) -> object:
     """The array of an .npy file. Raises as `read_npz` does."""
     path = _existing(path)
     with _explained(path), open(path, "rb") as file:
-        return _array(_whole(file, path.name, path.stat().st_size, limit))
+        return _array(_whole(file, path.name, path.stat().st_size))
 
 
 class _Stream(io.BytesIO):
@@ -111,7 +111,7 @@ def _cannot_read(path: Path, problem: Exception) -> str:
     )
 
 
-def _member(archive: zipfile.ZipFile, name: str, limit: int) -> object:
+def _member(archive: zipfile.ZipFile, name: str) -> object:
     info = archive.getinfo(name)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # Of other kinds zipfile unpacks as much as comes, whatever the archive has announced.
@@ -120,13 +120,13 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> object:
         raise Refused(f"{name} is packed {MOST_RATIO} times or more: a bomb, and not poses")
     with archive.open(info) as file:  # at the end of the member its checksum is compared
         title = f"{Path(archive.filename).name}/{name}"
-        return _array(_whole(file, title, info.file_size, limit))
+        return _array(_whole(file, title, info.file_size))
 
 
-def _whole(file: BinaryIO, title: str, size: int, limit: int) -> _Stream:
+def _whole(file: BinaryIO, title: str, size: int) -> _Stream:
     """All of a file of `size` bytes, with a progress bar once it takes long."""
-    if size > limit:
-        raise Refused(f"{title.split('/')[-1]} would take {size:,} bytes, more than {limit:,}")
+    if size > LIMIT:
+        raise Refused(f"{title.split('/')[-1]} would take {size:,} bytes, more than {LIMIT:,}")
     bar = tqdm(total=size, desc=f"reading {title}", unit="B", unit_scale=True, delay=5, leave=False)
     with bar:
         parts = []

@@ -4,16 +4,10 @@
     python -m posebook check jhmdb /disk/JHMDB --sheet samples.png
 """
 
-import importlib
 from pathlib import Path
 
-from posebook.data.official.folders import DATASETS, data_folder
-from posebook.data.official.report import Report, refuse_sheet, write_sheet
-
-
-def check(name: str, folder: Path) -> Report:
-    """The report of the data set's own module, which is imported only here."""
-    return importlib.import_module(f"posebook.data.official.{name.replace('-', '_')}").check(folder)
+from posebook.data.official.folders import DATASETS, data_folder, module_of
+from posebook.data.official.report import refuse_sheet, write_sheet
 
 
 def check_and_say(name: str, folder: Path | None = None, sheet: Path | None = None) -> int:
@@ -34,7 +28,7 @@ def check_and_say(name: str, folder: Path | None = None, sheet: Path | None = No
         raise FileNotFoundError(f"there is no folder {folder}")
     if sheet:
         refuse_sheet(folder, sheet)
-    report = check(name, folder)
+    report = module_of(name).check(folder)
     print(report)
     if sheet and not report.samples:
         print("No sheet is written: there is nothing that could be read and drawn.")

@@ -3,9 +3,11 @@
 Nothing here writes: a data set may lie on a read-only disk or behind symbolic links.
 """
 
+import importlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from posebook.paths import CLONE
 
@@ -33,10 +35,15 @@ def data_folder(name: str) -> Path:
     return folder
 
 
-def listed(names: Sequence[str], most: int = 8) -> str:
-    """Names with commas between them, the first ones of many; "nothing" for none."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(name[:40] for name in names[:most]) or "nothing") + more
+def module_of(name: str) -> ModuleType:
+    """The module of a data set, imported only where it is wanted: most readers have none."""
+    return importlib.import_module(f"posebook.data.official.{name.replace('-', '_')}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names with commas between them, the first eight of many; "nothing" for none."""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return (", ".join(name[:40] for name in names[:8]) or "nothing") + more
 
 
 def other_form(folder: Path, forms: Mapping[str, str]) -> str:

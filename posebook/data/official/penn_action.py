@@ -17,8 +17,8 @@ from tqdm.auto import tqdm
 from posebook.data.formats.files import names_in, numbered_pictures, picture_size
 from posebook.data.formats.matlab import MatFile, read_mat
 from posebook.data.official.folders import find
+from posebook.data.official.overlays import sample_of
 from posebook.data.official.report import Report
-from posebook.data.official.samples import sample_of
 from posebook.data.records import VideoClip
 from posebook.geometry.skeleton import PENN
 
@@ -49,7 +49,6 @@ class Label:
     box: np.ndarray
     mended: np.ndarray
     action: str
-    pose: str
     split: str
     size: tuple[int, int]
 
@@ -57,8 +56,7 @@ class Label:
 def load_clips(folder: Path, split: int = 1) -> tuple[list[VideoClip], list[VideoClip]]:
     """Training and test clips, by number, pictures as paths. There is only split 1.
 
-    Raises:
-        ValueError, FileNotFoundError: with file, field and remedy.
+    Raises ValueError, FileNotFoundError: with file, field and remedy.
     """
     if split != 1:
         raise ValueError(f"Penn Action has one split, 1, not {split!r}")
@@ -124,7 +122,6 @@ def read_label(path: Path) -> Label:
         box=(box - 1).astype(np.float32),
         mended=mended,
         action=mat.text("action"),
-        pose=mat.text("pose") if "pose" in mat else "",
         split=_split(mat),
         size=(int(height), int(width)),
     )

@@ -340,7 +340,7 @@ def test_a_map_of_ones_own(tmp_path):
     found = to_h36m(capture_of(names=names), chosen)
     np.testing.assert_allclose(found[:, 13], WALK.joints[:, 12:14].mean(1), atol=1e-6)
     for text, said in (
-        ("{", "not valid JSON"), ("[]", "one JSON object"), ('{"Tail": "j0"}', "no joint Tail"),
+        ("{", "no JSON"), ("[]", "one JSON object"), ('{"Tail": "j0"}', "no joint Tail"),
         ('{"LHip": 3}', "LHip must be a name"), ('{"LHip": "j4"}', "RHip is not mapped"),
     ):
         with pytest.raises(ValueError, match=said):

@@ -19,8 +19,8 @@ from scipy.io import loadmat, savemat
 from posebook.data.fixtures import images as fixtures_2d
 from posebook.data.formats.files import picture_size
 from posebook.data.official import jhmdb, mpii, penn_action
+from posebook.data.official.overlays import sample_of
 from posebook.data.official.report import Report
-from posebook.data.official.samples import sample_of
 from posebook.data.records import VideoClip
 
 pytestmark = pytest.mark.usefixtures("no_hang")
@@ -55,17 +55,17 @@ class Form:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(rare, tmp_path_factory):
     """All forms, as small as they can be."""
     folder = tmp_path_factory.mktemp("forms")
     clips = fixtures_2d.jhmdb_clips(frames=2)
     fixtures_2d.write_jhmdb(folder / "jhmdb", clips)
-    fixtures_2d.write_jhmdb_coco(folder / "coco", clips[:4])
+    rare.write_jhmdb_coco(folder / "coco", clips[:4])
     fixtures_2d.write_penn(folder / "penn", fixtures_2d.penn_clips(1, 5))
     stills = fixtures_2d.mpii_stills(4), fixtures_2d.mpii_stills(2, "valid", 4)
     fixtures_2d.write_mpii_mat(folder / "original", *stills)
     fixtures_2d.write_mpii_json(folder / "converted", *stills)
-    fixtures_2d.write_mpii_pytorch_pose(folder / "listed", *stills)
+    rare.write_mpii_pytorch_pose(folder / "listed", *stills)
     return folder
 
 

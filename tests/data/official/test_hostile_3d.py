@@ -196,8 +196,8 @@ def test_human36m(human36m_folder, tmp_path, name, level):
         outcome(lambda: read_human36m(tmp_path), must_fail, f"{name}, {level}, seed {seed}")
 
 
-def test_mmpose(tmp_path):
-    fixtures_3d.write_human36m_mmpose(tmp_path, frames=1)
+def test_mmpose(rare, tmp_path):
+    rare.write_human36m_mmpose(tmp_path, frames=1)
     path = tmp_path / "annotation_body3d" / "fps50" / "h36m_train.npz"
     content, fields = path.read_bytes(), safe_pickle.read_npz(path, safe_pickle.fields_of(path))
     for seed in range(MUTATIONS):

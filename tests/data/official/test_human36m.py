@@ -156,8 +156,8 @@ def test_actions_are_compared_whole(key, action):
 # ---------------------------------------------------------------- mmpose's repack
 
 
-def test_mmpose_repack(tmp_path):
-    truth = fixtures_3d.write_human36m_mmpose(tmp_path, frames=3)
+def test_mmpose_repack(rare, tmp_path):
+    truth = rare.write_human36m_mmpose(tmp_path, frames=3)
     found = {(s.subject, s.action): s for s in human36m.mmpose_takes(tmp_path, "gt")}
     assert set(found) == set(truth.world)
     for key, sequence in found.items():
@@ -167,8 +167,8 @@ def test_mmpose_repack(tmp_path):
     assert len(train) == 150 and len(test) == 59
 
 
-def test_mmpose_detections_beside_and_rows_in_any_order(tmp_path):
-    truth = fixtures_3d.write_human36m_mmpose(tmp_path, frames=3, rate=10)
+def test_mmpose_detections_beside_and_rows_in_any_order(rare, tmp_path):
+    truth = rare.write_human36m_mmpose(tmp_path, frames=3, rate=10)
     base = tmp_path / "annotation_body3d"
     (base / "joint_2d_det_files").mkdir()
     rng = np.random.default_rng(0)
@@ -185,8 +185,8 @@ def test_mmpose_detections_beside_and_rows_in_any_order(tmp_path):
         assert np.abs(s.joints_2d - shifted).max() < 1e-3
 
 
-def test_mmpose_rows_of_different_length(tmp_path):
-    fixtures_3d.write_human36m_mmpose(tmp_path, frames=2)
+def test_mmpose_rows_of_different_length(rare, tmp_path):
+    rare.write_human36m_mmpose(tmp_path, frames=2)
     path = tmp_path / "annotation_body3d" / "fps50" / "h36m_test.npz"
     fields = safe_pickle.read_npz(path, safe_pickle.fields_of(path))
     np.savez(path, **{**fields, "S": fields["S"][:-1]})
@@ -295,8 +295,8 @@ def test_the_remedy_for_joints_of_another_network_is_another_file(copy):
         ("cameras", r"camera-parameters\.json has camera parameters.*published numbers are used"),
     ],
 )
-def test_other_forms_are_named_with_what_to_do(tmp_path, form, message):
-    fixtures_3d.write_other_human36m(tmp_path, form)
+def test_other_forms_are_named_with_what_to_do(rare, tmp_path, form, message):
+    rare.write_other_human36m(tmp_path, form)
     with pytest.raises(FileNotFoundError, match=message) as problem:
         human36m.load_views(tmp_path)
     assert "\n" not in str(problem.value)
@@ -305,15 +305,15 @@ def test_other_forms_are_named_with_what_to_do(tmp_path, form, message):
     assert ": ".join(["", "; ".join(report.problems[0])]) in str(problem.value)
 
 
-def test_other_forms_beside_the_official_files_are_a_note(copy):
-    fixtures_3d.write_other_human36m(copy, "cameras")
+def test_other_forms_beside_the_official_files_are_a_note(rare, copy):
+    rare.write_other_human36m(copy, "cameras")
     report = human36m.check(copy)
     assert not report.problems and any("camera-parameters.json" in note for note in report.notes)
     assert human36m.load_views(copy)
 
 
-def test_sixteen_joints_of_an_hourglass_are_named(copy):
-    fixtures_3d.write_other_human36m(copy, "hourglass")
+def test_sixteen_joints_of_an_hourglass_are_named(rare, copy):
+    rare.write_other_human36m(copy, "hourglass")
     with pytest.raises(ValueError, match=r"sh_pt_mpii\.npz: .* 16 joints.* Spine and Nose; take"):
         human36m.load_views(copy, "sh_pt_mpii")
 
@@ -377,8 +377,8 @@ def test_official_counts_would_pass(written, monkeypatch):
     assert human36m.check(written[0]).status == 0
 
 
-def test_full_size_is_the_official_size():
-    sizes = fixtures_3d.FULL_SIZE
+def test_full_size_is_the_official_size(rare):
+    sizes = rare.FULL_SIZE
     groups = ("S1",), human36m.TRAIN_SUBJECTS[1:], human36m.TEST_SUBJECTS
     pictures = [4 * sum(sizes[s] for s in group) for group in groups]
     assert pictures == list(human36m.OFFICIAL_PICTURES.values())
@@ -409,8 +409,8 @@ def test_check_goes_on_after_a_gap_and_lists_all(copy):
         human36m.load_views(copy, "gt")
 
 
-def test_check_of_mmposes_form_goes_on_too(tmp_path):
-    fixtures_3d.write_human36m_mmpose(tmp_path, frames=2)
+def test_check_of_mmposes_form_goes_on_too(rare, tmp_path):
+    rare.write_human36m_mmpose(tmp_path, frames=2)
     path = tmp_path / "annotation_body3d" / "fps50" / "h36m_train.npz"
     fields = safe_pickle.read_npz(path, safe_pickle.fields_of(path))
     keep = ~np.char.startswith(fields["imgname"], "S5/S5_Eating")

@@ -45,9 +45,9 @@ def official(clips, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def coco(clips, tmp_path_factory):
+def coco(rare, clips, tmp_path_factory):
     folder = tmp_path_factory.mktemp("coco")
-    fixtures_2d.write_jhmdb_coco(folder, clips)
+    rare.write_jhmdb_coco(folder, clips)
     return folder
 
 
@@ -297,8 +297,8 @@ def test_a_link_that_leads_nowhere(copy, tmp_path):
 # ---------------------------------------------------------------- mmpose's annotations
 
 
-def test_training_and_test_of_one_split_must_not_overlap(clips, tmp_path):
-    fixtures_2d.write_jhmdb_coco(tmp_path, clips)
+def test_training_and_test_of_one_split_must_not_overlap(rare, clips, tmp_path):
+    rare.write_jhmdb_coco(tmp_path, clips)
     train, test = (tmp_path / "annotations" / f"Sub1_{part}.json" for part in ("train", "test"))
     shutil.copy(train, test)
     with pytest.raises(ValueError, match="is in training and test of one split"):
@@ -319,8 +319,8 @@ def test_training_and_test_of_one_split_must_not_overlap(clips, tmp_path):
         ("]}", "", "is no JSON or cut short"),
     ],
 )
-def test_bad_annotations(clips, tmp_path, old, new, problem):
-    fixtures_2d.write_jhmdb_coco(tmp_path, clips[:6])
+def test_bad_annotations(rare, clips, tmp_path, old, new, problem):
+    rare.write_jhmdb_coco(tmp_path, clips[:6])
     path = tmp_path / "annotations" / "Sub1_train.json"
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(ValueError, match=f"Sub1_train.json:? .*{problem}.*; take the file"):
@@ -389,8 +389,8 @@ def test_check_names_the_archive_of_a_missing_action(copy, name):
     assert all(f"unpack {jhmdb.ARCHIVES[name]} there" in remedy for _, remedy in problems)
 
 
-def test_boxes_of_actions_are_named_and_not_taken_for_joints(tmp_path):
-    fixtures_2d.write_jhmdb_gt(tmp_path / "JHMDB-GT.pkl")
+def test_boxes_of_actions_are_named_and_not_taken_for_joints(rare, tmp_path):
+    rare.write_jhmdb_gt(tmp_path / "JHMDB-GT.pkl")
     message = "JHMDB-GT.pkl has the boxes of actions .* and no joints.*; unpack sub_splits.zip"
     with pytest.raises(FileNotFoundError, match=message):
         jhmdb.load_clips(tmp_path)

@@ -323,8 +323,8 @@ def test_check_of_a_wrong_folder_is_one_line_and_what_is_there(tmp_path):
         ("mmpose", r"annotations/mpi_inf_3dhp_train\.npz is MMPose's form, .*; ask whoever"),
     ],
 )
-def test_forms_of_unknown_units_are_named_and_not_guessed(tmp_path, form, message):
-    fixtures_3d.write_other_mpi_inf_3dhp(tmp_path, form)
+def test_forms_of_unknown_units_are_named_and_not_guessed(rare, tmp_path, form, message):
+    rare.write_other_mpi_inf_3dhp(tmp_path, form)
     with pytest.raises(FileNotFoundError, match=message):
         mpi_inf_3dhp.load_views(tmp_path)
     report = mpi_inf_3dhp.check(tmp_path)

@@ -41,9 +41,9 @@ def original(stills, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pytorch_pose(stills, tmp_path_factory):
+def pytorch_pose(rare, stills, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pytorch_pose")
-    fixtures_2d.write_mpii_pytorch_pose(folder, *stills)
+    rare.write_mpii_pytorch_pose(folder, *stills)
     return folder
 
 

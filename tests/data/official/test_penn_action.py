@@ -127,12 +127,12 @@ def test_a_box_without_area_or_of_no_body_is_void(clips, tmp_path, void):
     np.testing.assert_array_equal(label.box[2], clips[0].box[1])
 
 
-def test_two_official_labels_end_without_zlibs_final_block(tmp_path):
+def test_two_official_labels_end_without_zlibs_final_block(rare, tmp_path):
     """157 frames: x alone is 16,384 bytes with its headers, one buffer of MATLAB's."""
     clip = fixtures_2d.penn_clips(1, frames=157)[0]
     path = tmp_path / "0001.mat"
     fixtures_2d.write_penn_label(path, clip, clip.box.astype(float) + 1, (135, 240), np.float64)
-    assert fixtures_2d.leave_out_final_blocks(path, 16_384) == 2, "x and y"
+    assert rare.leave_out_final_blocks(path, 16_384) == 2, "x and y"
     label = penn_action.read_label(path)
     np.testing.assert_array_equal(label.joints, clip.joints)
 
@@ -245,8 +245,8 @@ def test_check_goes_on_after_a_bad_file(copy):
 # ---------------------------------------------------------------- of full size
 
 
-def test_every_label_is_read_once(tmp_path, monkeypatch):
-    fixtures_2d.write_full_penn(tmp_path)
+def test_every_label_is_read_once(rare, tmp_path, monkeypatch):
+    rare.write_full_penn(tmp_path)
     read, one = [], penn_action.read_label
     monkeypatch.setattr(penn_action, "read_label", lambda path: read.append(path) or one(path))
     train, test = penn_action.load_clips(tmp_path)

@@ -3,8 +3,8 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from posebook.data.fixtures import images as fixtures_2d
+from posebook.data.official.overlays import draw_skeleton, sample_of
 from posebook.data.official.report import Report
-from posebook.data.official.samples import draw_skeleton, sample_of
 from posebook.geometry.skeleton import PENN
 from posebook.palette import LEFT, RIGHT
 

@@ -10,8 +10,8 @@ from posebook.data.official.jhmdb.facts import CLIPS, FRAMES, SOURCE
 from posebook.data.official.jhmdb.folders import mat_of
 from posebook.data.official.jhmdb.load import load_clips
 from posebook.data.official.jhmdb.splits import read_split
+from posebook.data.official.overlays import sample_of
 from posebook.data.official.report import Report
-from posebook.data.official.samples import sample_of
 from posebook.data.records import VideoClip
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from posebook.data.formats.files import picture_size
 from posebook.data.official.mpii.load import annotations, people_of
 from posebook.data.official.mpii.records import SOURCE, as_records
+from posebook.data.official.overlays import sample_of
 from posebook.data.official.report import Report
-from posebook.data.official.samples import sample_of
 
 
 def check(folder: Path) -> Report:
