@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help book pages pdf test weather published results weights notebooks clean executed
+.PHONY: help book pages pdf test weather published results weights notebooks clean executed moved
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(firstword $(shell command -v python3.11) python3)
@@ -25,6 +25,8 @@ export PYTHONDONTWRITEBYTECODE :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 INSTALLED := .venv/.installed
+# Programs in .venv name the folder in which they were installed.
+MOVED := $(shell [ -s .venv/.installed ] && [ "$$(cat .venv/.installed)" != "$(CURDIR)" ] && echo yes)
 NOTEBOOKS := $(shell sed -n 's|^ *- file: \(notebooks/[^ ]*\).*|\1.ipynb|p' _toc.yml)
 EXECUTED := $(NOTEBOOKS:notebooks/%=_build/executed/%)
 # Each page that did not run through has a log.
@@ -63,7 +65,7 @@ book: $(INSTALLED)  ## run every notebook on the smoke profile and build _build/
 	@python tools/pages.py check
 	@$(MAKE) -s -j$(JOBS) executed
 	@$(MAKE) -s _build/html/.executed
-	@python tools/pages.py say $(CURDIR)/_build/html $(RAN)
+	@python tools/pages.py say "$(CURDIR)/_build/html" $(RAN)
 
 pages: $(INSTALLED)  ## build _build/html as it is published, without running anything
 	@python tools/pages.py check
@@ -116,12 +118,13 @@ clean:  ## remove what was built; keeps .venv, runs and published results
 
 $(INSTALLED):
 	@$(PYTHON) tools/preflight.py
+	@$(if $(MOVED),echo "This folder was elsewhere; its .venv names the old place and is made anew"; rm -rf .venv)
 	@echo "== installing into .venv (about five minutes the first time)"
 	@.venv/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
 	  -e '.[book,test,results,slurm,footage,export]' || { echo "Cannot install: see pip's last lines above. Most often the \
 	network is out of reach (behind a proxy, set HTTPS_PROXY). Run the same command again to go on."; exit 1; }
-	@touch $@
+	@echo "$(CURDIR)" > $@
 
 executed: $(EXECUTED)
 
@@ -144,7 +147,8 @@ _build/html/.published: $(PAGES) $(CODE)
 
 endif
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt $(if $(MOVED),moved)
+moved:
 
 # Outside the lock above: it takes hours, and has one of its own.
 # TABLE=3.1, FIGURE=2.9 or ROW=table-3.1/reproj (several with commas) ask for a part.

@@ -241,7 +241,7 @@ def _run(wanted) -> None:
     out = wanted.out or results.results_folder()
     names = [field.name for field in fields(card.Options)]
     options = card.Options(**{name: getattr(wanted, name) for name in names})
-    if options.on and out.absolute() == results.results_folder():
+    if options.on and out.resolve() == results.results_folder().resolve():
         raise ValueError(
             f"a run with {', '.join(options.on)} is none of the published ones, and its result "
             "does not go among theirs: give a folder of your own with --out"

@@ -240,7 +240,8 @@ def report(runs: list[dict], columns: list[str]) -> str:
             old = ranges.get((r["page"], key), (low, high))
             ranges[r["page"], key] = min(low, old[0]), max(high, old[1])
     for (page, key), (low, high) in ranges.items():
-        at, test, name = key.split(" | ")
+        at, rest = key.split(" | ", 1)
+        test, name = rest.rsplit(" | ", 1)
         lines.append(f"| {page}, {at} | `{test}` | `{name}` | {low:.4g} | {high:.4g} |")
     return "\n".join(lines) + "\n"
 

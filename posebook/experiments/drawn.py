@@ -78,9 +78,10 @@ def left_by(row: str, profile: str, seed: int, name: str) -> Path:
     path = path / f"{found.variant}--seed{seed}.json"
     here = runs_folder() / profile / f"{row}--seed{seed}"
     if path.is_file():
-        kept = here / results.read_result(path)["code_digest"][7:15] / name
-        if kept.is_file():
-            return kept
+        code = results.read_result(path)["code_digest"][7:15]
+        kept = [*here.glob(f"{code}/{name}"), *here.glob(f"{code}-????????/{name}")]
+        if kept:
+            return max(kept, key=lambda file: file.stat().st_mtime)
     others = len(list(here.glob(f"*/{name}")))
     more = f" ({others} of other code, which do not count)" if others else ""
     raise FileNotFoundError(
@@ -223,7 +224,7 @@ def _of_video(experiment: str, row: str, profile: str, seed: int, frames: Frames
 
 def _conditions(profile: str) -> Iterator[dict]:
     _, frames = video.prepare.clips(*settings("video", profile, "res50"))
-    for seed in _published_seeds(TAKEN_APART, profile):
+    for seed in _seeds_here(TAKEN_APART, profile):
         single = joints_of(SINGLE, profile, seed, frames)
         for row in TAKEN_APART:
             joints = joints_of(row, profile, seed, frames)
@@ -240,7 +241,7 @@ def _conditions(profile: str) -> Iterator[dict]:
 def _protocols(profile: str) -> Iterator[dict]:
     for row in COUNTED:
         _, frames = video.prepare.clips(*settings("video", profile, find(row).variant))
-        for seed in _published_seeds([row], profile):
+        for seed in _seeds_here([row], profile):
             joints = joints_of(row, profile, seed, frames)
             metrics = video.conditions.by_protocol(joints, frames)
             yield _of_video("protocols", row, profile, seed, frames, metrics=metrics)
@@ -274,10 +275,26 @@ def joints_of(row: str, profile: str, seed: int, frames: Frames) -> np.ndarray:
     return joints
 
 
-def _published_seeds(rows: Sequence[str], profile: str) -> list[int]:
-    """Seeds that all of these rows have: where a claim asked for more, one row may have ten."""
+def _seeds_here(rows: Sequence[str], profile: str) -> list[int]:
+    """Seeds of which all of these rows have left their predictions here; the first one always.
+
+    Where a claim asked for more, one row may have ten; and of what is published not all need be
+    trained anew.
+    """
     runs = results.read_rows(profile, rows)
-    return sorted(set.intersection(*(set(runs["seed"][runs["variant"] == row]) for row in rows)))
+    seeds = sorted(set.intersection(*(set(runs["seed"][runs["variant"] == r]) for r in rows)))
+    here, absent = seeds[:1], []
+    for seed in seeds[1:]:
+        try:
+            for row in rows:
+                left_by(row, profile, seed, "predictions.npz")
+        except FileNotFoundError:
+            absent.append(seed)
+        else:
+            here.append(seed)
+    if absent:
+        print(f"seeds {', '.join(map(str, absent))} are published and not trained here; left out")
+    return here
 
 
 def _runtime(

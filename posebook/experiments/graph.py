@@ -66,8 +66,10 @@ def walk(
         _measure_lost(profile, chosen.values(), drawn, seeds, dataset)
         if again:  # else a run would find its checkpoint and have nothing to do
             options.append("--forceall")
+            runs = folder_of(dataset, runs_folder()) / profile
             for row in chosen.values():
-                _forget(profile, row, seeds, dataset)
+                for seed in row.runs(seeds):
+                    _forget(runs / f"{row.name}--seed{seed}")
         return snakemake(*options, "--config", *config)
 
 
@@ -157,6 +159,7 @@ def _measure_lost(
             if executed.is_file() and state_of(record, checks) == MOVED:
                 print(f"{record} has moved; its row is run again", flush=True)
                 executed.unlink()
+                _forget(runs / name)  # where training has ended it would only be measured
     for name in drawn:
         if (done := runs / f"{name}.done").is_file():
             lines, mark = done.read_text(encoding="utf-8").splitlines(), "written: "
@@ -172,8 +175,7 @@ def _undo_without(done: Path, records: Iterable[Path]) -> None:
             done.unlink(missing_ok=True)
 
 
-def _forget(profile: str, row: catalogue.Row, seeds: int, dataset: str) -> None:
-    for seed in row.runs(seeds):
-        run = folder_of(dataset, runs_folder()) / profile / f"{row.name}--seed{seed}"
-        for checkpoint in run.rglob("*training.pt"):
-            checkpoint.unlink()
+def _forget(run: Path) -> None:
+    """The training of a run begins anew."""
+    for checkpoint in run.rglob("*training.pt"):
+        checkpoint.unlink()

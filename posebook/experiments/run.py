@@ -12,8 +12,14 @@ from posebook.data.sources import motion_of
 from posebook.experiments import catalogue
 from posebook.paths import folder_of, runs_folder
 from posebook.results.outcome import Outcome
-from posebook.results.provenance import code_digest, commit, data_digest, device_name
-from posebook.storage import exclusive
+from posebook.results.provenance import (
+    code_digest,
+    commit,
+    data_digest,
+    device_name,
+    versions,
+)
+from posebook.storage import exclusive, key_of
 from posebook.training import card, processes
 from posebook.training.stopping import stoppable
 
@@ -96,9 +102,10 @@ def check_device(device: str) -> None:
 def run_folder(
     row: str, profile: str, seed: int, dataset: str, options: card.Options = card.PLAIN
 ) -> Path:
-    """Where a run's files lie; those of other code or options lie beside it and are no obstacle."""
-    digests = [code_digest(), *motion_of(dataset).values()]
-    mine = "-".join([*(digest[7:15] for digest in digests), *options.on])
+    """Where a run's files lie; those of other code, packages or options are no obstacle beside it.
+    """
+    digests = [digest[7:15] for digest in (code_digest(), *motion_of(dataset).values())]
+    mine = "-".join([*digests, key_of(**versions())[:8], *options.on])
     return folder_of(dataset, runs_folder()) / profile / f"{row}--seed{seed}" / mine
 
 

@@ -121,7 +121,8 @@ def averages(counts: Counts, joint_set: JointSet) -> dict[str, float]:
     means = {group: _mean(values) for group, values in groups.items()}
     means["mean13"] = _mean([value for values in groups.values() for value in values])
     means["mean7"] = _mean([means[group] for group in groups])
-    means["micro"] = 100 * float(counts.found.sum()) / max(1, int(counts.counted.sum()))
+    with np.errstate(invalid="ignore"):
+        means["micro"] = float(100 * counts.found.sum() / counts.counted.sum())
     return means
 
 
@@ -170,7 +171,7 @@ def error_over_time(
     total, joints, clips = np.zeros(longest), np.zeros(longest), np.zeros(longest, dtype=int)
     for error, given in zip(errors, looked_for, strict=True):
         these = marks("looked_for", given)
-        total[: len(error)] += (error * these).sum(1)
+        total[: len(error)] += np.where(these, error, 0).sum(1)
         joints[: len(error)] += these.sum(1)
         clips[: len(error)] += 1
     with np.errstate(invalid="ignore"):

@@ -49,10 +49,15 @@ def _digest(modules: frozenset[str] | None) -> str:
 def commit() -> str:
     """The commit of the clone that posebook runs from, with a "+" where its code was edited since.
 
-    "unknown" outside a clone. As it was at the first call.
+    "unknown" outside a clone; a repository round an installed package is none of its code. As it
+    was at the first call.
     """
-    git = ["git", "-C", str(PACKAGE)]
+    # Of a clone that several people use git would else say that it is not this user's.
+    git = ["git", "-c", f"safe.directory={PACKAGE.parent}", "-C", str(PACKAGE)]
     try:
+        root = subprocess.check_output([*git, "rev-parse", "--show-toplevel"], stderr=DEVNULL)
+        if Path(root.decode().strip()) != PACKAGE.parent:
+            return "unknown"
         head = subprocess.check_output([*git, "rev-parse", "--short=12", "HEAD"], stderr=DEVNULL)
         edited = subprocess.check_output([*git, "status", "--porcelain", "."], stderr=DEVNULL)
     except (OSError, subprocess.CalledProcessError):

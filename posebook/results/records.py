@@ -58,7 +58,7 @@ def write_result(folder: str | os.PathLike, record: Mapping, apart: bool = True)
     record.setdefault("code_digest", code_digest())
     record.setdefault("versions", versions())
     trace = record.pop("trace", None)  # its digits are all of them
-    record = _plain(record, "record") | ({"trace": trace} if trace else {})
+    record = plain(record, "record") | ({"trace": trace} if trace else {})
     validate(record)
     home = folder_of(record["dataset"], folder) if apart else Path(folder)
     path = home / record["profile"] / record["experiment"]
@@ -241,14 +241,18 @@ def _check_curves(curves: Mapping, where: str) -> None:
             raise ValueError(f"{where}: curves.{name} must be a list of [step, value] pairs")
 
 
-def _plain(value: object, field: str) -> object:
-    """Python's own types for JSON, floats to six digits: what is published stays readable."""
+def plain(value: object, field: str) -> object:
+    """Python's own types for JSON, floats to six digits: what is published stays readable.
+
+    Raises:
+        ValueError: naming the field, for what is not finite or JSON cannot hold.
+    """
     if hasattr(value, "tolist"):  # NumPy or PyTorch, scalar or array
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, f"{field}.{key}") for key, item in value.items()}
+        return {str(key): plain(item, f"{field}.{key}") for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, field) for item in value]
+        return [plain(item, field) for item in value]
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"write_result: {field} must be finite, got {value}; use None")

@@ -120,7 +120,7 @@ def compare(frame: pd.DataFrame, a: str, b: str, metric: str) -> Gap:
     chapter the same batches. A variant without runs gives a gap of NaN with n = 0. The gap's margin
     is that of a gap that the thesis does not print.
     """
-    margin = smallest_difference(metric, None) if metric in METRICS else 0.0
+    margin = smallest_difference(metric, None)
     runs = frame[frame["variant"].isin([a, b])]
     if metric not in runs or not {a, b} <= set(runs.dropna(subset=[metric])["variant"]):
         return Gap(math.nan, math.nan, math.nan, 0, margin)
@@ -147,7 +147,14 @@ def smallest_difference(metric: str, printed_gap: float | None) -> float:
     Args:
         printed_gap: as the thesis prints it, in the metric's unit; None where it prints none.
     """
-    return max(abs(printed_gap or 0.0) / 10, SMALLEST.get(METRICS[metric].unit, SMALLEST_RATIO))
+    # Metrics of a condition have their unit in the name, such as error_px_away_3.
+    known = {"px": "px", "mm": "mm", "deg": "degrees", "pck": "points"}
+    named = [known[part] for part in metric.split("_") if part in known]
+    if metric in METRICS:
+        least = SMALLEST.get(METRICS[metric].unit, SMALLEST_RATIO)
+    else:
+        least = SMALLEST[named[0]] if named else 0.0
+    return max(abs(printed_gap or 0.0) / 10, least)
 
 
 def verdict(gap: Gap, expected_sign: int, margin: float | None = None) -> str:

@@ -144,7 +144,9 @@ def resume(path: Path | None, signature: str, parts: Mapping, curves: Curves) ->
     curves.update(state["curves"])
     torch.set_rng_state(state["random"])
     if "random_cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["random_cuda"])
+        # A run may go on where fewer cards are seen.
+        for card, random in enumerate(state["random_cuda"][: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(random, card)
     return state["step"]
 
 

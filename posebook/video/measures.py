@@ -75,6 +75,8 @@ def evaluate(predicted: Predictions, frames: Frames) -> tuple[dict[str, float], 
     actions = np.array([getattr(record, "action", "still") for record in frames.records])
     for action in sorted(set(actions)):
         mine = (actions == action)[frames.clip.numpy()]
+        if not looked_for[mine].any():  # no joint of it is judged, so it has no mean
+            continue
         part = [array[mine] for array in (predicted.joints, truth, box)]
         per_action[action] = {
             f"pck_{alpha}_mean13": pck.averages(

@@ -55,20 +55,63 @@ def test_plain_metrics_are_the_fast_ones():
             np.testing.assert_allclose(form(predicted, target), fast(a, b).numpy(), rtol=1e-9)
 
 
-def test_a_ratio_is_that_of_one_unit(monkeypatch):
-    """Two units of a fast form against one of a plain form."""
+@pytest.fixture
+def made(monkeypatch):
+    """Makes a form that takes the seconds it is told, call by call; nothing else takes time."""
+    now, calls = [0.0], []
+
+    def form(name, *seconds):
+        left = iter(seconds)
+
+        def call():
+            calls.append(name)
+            now[0] += next(left)
+
+        return call
+
+    monkeypatch.setattr(measure, "clock", lambda device="cpu": now[0])
+    for name in ("matrix_rate", "memory_rate"):
+        rates = iter([1.0, 3.0, 2.0, 1.0])
+        monkeypatch.setattr(measure, name, lambda repeats, rates=rates: next(rates))
+    return form, calls
+
+
+def test_a_ratio_is_that_of_one_unit(made, monkeypatch):
+    """Two units of a fast form, in 4, 2 and 8 seconds, against one of a plain form in 4."""
     monkeypatch.setattr(measure, "AT_LEAST", 0.0)
-    calls = []
+    form, calls = made
     case = Case(
-        "sums", "sum", 2, lambda: calls.append("fast"), lambda: calls.append("plain"), 1,
-        flops=1.0, bytes=4.0, expected=3.0,
+        "sums", "sum", 2, form("fast", 9, 4, 2, 8), form("plain", 9, 4, 4, 4), 1,
+        flops=3.0, bytes=12.0, expected=3.0,
     )  # fmt: skip
     found = run([case], 3)
     assert calls == ["fast", "plain"] * 4
     [row] = found["cases"]
+    assert row["microseconds"] == pytest.approx([2e6, 1.5e6, 3e6]) and row["per_second"] == 0.5
+    assert row["plain_microseconds"] == pytest.approx([4e6] * 3)
+    assert row["ratio"] == [2.0, 1.5, 3.0] and row["expected_ratio"] == 3.0
+    assert found["matrix_flops_per_second"] == 3.0  # the best of all rounds
+    assert row["share_of_matrix_rate"] == 0.5  # 3 operations in 2 seconds, at best
     assert row["flops_per_byte"] == 0.25 and "share_of_memory_rate" not in row
-    assert {"ratio", "expected_ratio", "share_of_matrix_rate"} < set(row)
-    assert "3.00 by multiplications" in table(found)
+    assert "2.0 (1.5 - 3.0), 3.00 by multiplications  0.50 of the matrix rate" in table(found)
+
+
+def test_a_short_form_is_called_often_in_a_round_and_timed_for_one_call(made, monkeypatch):
+    """The call that sets up takes 2 of the 6 seconds that a form is called for."""
+    monkeypatch.setattr(measure, "AT_LEAST", 6.0)
+    form, calls = made
+    found = run([Case("copy", "row", 1, form("fast", 2, 1, 2, 3), bytes=3.0)], 1)
+    [row] = found["cases"]
+    assert len(calls) == 4 and row["per_second"] == 0.5
+    assert row["share_of_memory_rate"] == 0.5 and {"ratio", "flops_per_byte"}.isdisjoint(row)
+
+
+def test_what_the_machine_can_do_is_its_best_of_some_tries(monkeypatch):
+    """10^3 multiplications and as many additions; 10 numbers of 4 bytes, read and written."""
+    times = iter([4.0, 2.0, 4.0] * 2)
+    monkeypatch.setattr(measure, "seconds", lambda function, device="cpu": next(times))
+    assert measure.matrix_rate(size=10, repeats=3) == 1000
+    assert measure.memory_rate(numbers=10, repeats=3) == 40
 
 
 def test_the_bench_runs_and_writes_its_numbers(tmp_path, capsys):

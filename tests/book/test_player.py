@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 
-from posebook.book.player import SHEET_COLUMNS, STRIP_FRAMES, film, player
+from posebook.book.player import (
+    BEHIND,
+    SHEET_COLUMNS,
+    STRIP_ANGLES,
+    STRIP_FRAMES,
+    film,
+    player,
+)
 from posebook.geometry.skeleton import H36M, JHMDB
 from posebook.lifting.examples import as_large_as
 
@@ -27,12 +34,14 @@ def joints_of(data, name):
 
 
 def test_the_data_is_the_poses_to_half_a_millimetre_about_one_middle():
-    page, data = parse(player({"truth": POSE, "lifted": POSE + 0.25}, "two bodies", behind="truth"))
+    far = POSE + [1, 0, 4]
+    page, data = parse(player({"truth": far, "lifted": far + 0.25}, "two bodies", behind="truth"))
     assert data["frames"] == 5 and data["joints"] == 17
     assert [body["behind"] for body in data["bodies"]] == [True, False]
     lifted, truth = (joints_of(data, name) for name in ("lifted", "truth"))
     np.testing.assert_allclose(lifted - truth, 0.25, atol=1e-3)
     np.testing.assert_allclose(np.ptp(truth - POSE, axis=(0, 1)), 0, atol=1e-3)
+    np.testing.assert_allclose(truth.min((0, 1)) + truth.max((0, 1)), 0, atol=2e-3)
     every = np.concatenate([truth, lifted])
     assert 1000 * 2 * np.hypot(every[..., 0], every[..., 2]).max() <= data["size"]
     sides = [data["colors"][side] for *_, side in data["bones"]]
@@ -47,6 +56,26 @@ def test_without_a_script_there_is_a_strip_with_its_words():
     assert drawn.count("M") == 2 * 3 * 16 and [t.text[0] for t in strip("text")] == ["a", "b"]
     x = [float(number) for number in re.findall(r"[ML]([-.0-9]+) ", drawn)]
     assert min(x) >= 0 and max(x) <= 330
+
+
+def lines_of(paths):
+    """Each line as x and y of its begin and of its end."""
+    number = "([-.0-9]+)"
+    found = [re.findall(f"M{number} {number}L{number} {number}", path["d"]) for path in paths]
+    return np.concatenate(found).astype(float)
+
+
+def test_what_is_away_from_the_camera_comes_to_the_right_as_a_body_turns():
+    """All joints in one place, but the head a metre above and behind them: a line in each cell."""
+    body = np.tile([7.0, 0.0, 5.0], (len(H36M), 1))
+    body[H36M.index("Head")[0]] += [0, -1, 1]
+    page, _ = parse(player({"a": body}, "one body"))
+    lines = lines_of(page.find("svg")("path"))
+    begin, end = lines[lines[:, 1] != lines[:, 3]].reshape(3, 2, 2).swapaxes(0, 1)
+    np.testing.assert_allclose((begin + end) / 2, [[55, 62], [165, 62], [275, 62]], atol=0.1)
+    metre = 110 / 1.03
+    across = metre * np.sin(np.deg2rad(STRIP_ANGLES))
+    np.testing.assert_allclose(end - begin, np.stack([across, [-metre] * 3], 1), atol=0.11)
 
 
 def test_a_missing_joint_is_no_line():
@@ -70,6 +99,19 @@ def test_each_body_may_have_its_own_behind_it_and_a_slider_in_the_place_of_time(
         player(bodies, "x", steps=steps[:4])
     with pytest.raises(ValueError, match="none of a"):
         player({"a": POSE}, "x", behind={"a": "b"})
+
+
+def test_a_strip_has_behind_each_body_its_own_and_no_other():
+    bodies = {"a": POSE, "b": 0.5 * POSE, "seen a": POSE, "seen b": 0.5 * POSE}
+    page, _ = parse(player(bodies, "x", behind={"a": "seen a", "b": "seen b"}))
+    drawn = page.find("svg")("path")
+    assert len(drawn) == 2 * 3 * 4
+    for grey, *sides in zip(*[iter(drawn)] * 4, strict=True):
+        assert grey["stroke"] == BEHIND and len({side["stroke"] for side in sides}) == 3
+        assert sorted(lines_of([grey]).tolist()) == sorted(lines_of(sides).tolist())
+    page, _ = parse(player(bodies, "x", behind="seen b"))
+    strokes = [path["stroke"] for path in page.find("svg")("path")]
+    assert len(strokes) == 3 * 3 * 4 and strokes[::4] == [BEHIND] * 9
 
 
 def test_a_name_cannot_end_the_data():

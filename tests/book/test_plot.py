@@ -51,6 +51,14 @@ def test_a_body_in_space_has_its_bones_and_sides(ax3d, joints):
     np.testing.assert_allclose(max(spans(ax3d)), 1.05 * np.ptp(joints, axis=0).max())
 
 
+def test_no_side_of_the_space_round_a_flat_body_is_shorter_than_half_the_longest(ax3d, joints):
+    plot.plot_pose_3d(ax3d, joints * [1, 1e-3, 0.8])
+    x, y, z = spans(ax3d)
+    assert y == pytest.approx(max(x, z) / 2) and min(x, z) > 1.2 * y
+    plot.plot_pose_3d(ax3d, np.zeros((17, 3)))
+    assert min(spans(ax3d)) > 1e-3, "all joints in one place"
+
+
 def test_camera_poses_are_turned_upright(ax3d):
     joints = np.zeros((17, 3))
     joints[:, 1] = 1.0  # down, in a camera
@@ -143,6 +151,19 @@ def test_motion_colors_are_white_at_rest_and_differ_by_direction():
     np.testing.assert_allclose(half, (right + 1) / 2)
     beyond = plot.motion_colors(np.array([[[7.0]], [[0.0]]]), 1.0)[0, 0]
     np.testing.assert_allclose(beyond, right)
+
+
+def test_the_key_has_at_its_rim_the_colour_of_each_direction(ax):
+    plot.plot_color_wheel(ax, 3.0)
+    [image] = ax.images
+    disc, middle = image.get_array(), 50
+    rim = {(1, 0): (50, 100), (0, 1): (100, 50), (-1, 0): (50, 0), (0, -1): (0, 50)}
+    for motion, pixel in rim.items():  # x before y, row before column, y down
+        color = plot.motion_colors(np.reshape(motion, (2, 1, 1)), 1.0)[0, 0]
+        np.testing.assert_allclose(disc[pixel], color, atol=1e-9)
+    assert (disc[middle, middle] == 1).all() and (disc[0, 0] == 1).all(), "at rest, and outside"
+    low, high = ax.get_ylim()
+    assert low > high and ax.get_title() == "radius 3 cells"
 
 
 def test_a_photograph_has_two_pixels_for_each_that_is_shown():

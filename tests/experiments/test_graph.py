@@ -1,5 +1,6 @@
 """Walking the graph of runs: one walk at a time, and refusals before anything is trained."""
 
+import json
 import os
 import re
 import shlex
@@ -258,8 +259,16 @@ def test_what_has_lost_a_drawn_record_is_drawn_again(plans, root, tmp_path, monk
     assert not done.exists()
 
 
-def test_every_profile_asks_a_cluster_for_something():
+def test_every_profile_asks_a_cluster_for_something(root):
+    """From the smallest profile to the largest for no less; and for as long as runs have taken."""
     assert set(graph.NEEDS) == set(PROFILES)
+    memory, minutes, cards = zip(*(graph.NEEDS[profile] for profile in PROFILES), strict=True)
+    assert memory[0] >= 2000 and list(memory) == sorted(memory)  # MB; PyTorch alone takes some 500
+    assert list(minutes) == sorted(minutes) and cards == (0, 0, 0, 1, 1)
+    for record in (root / "book" / "results").glob("*/*/*.json"):
+        profile = record.parts[-3]
+        taken = json.loads(record.read_text())["wall_seconds"] / 60
+        assert taken <= graph.NEEDS[profile][1], record
 
 
 def test_data_that_is_not_there_is_refused_before_anything_is_done(plans):

@@ -174,6 +174,16 @@ def test_precision_rises_if_scores_know_the_errors(truth, box, rng):
     assert (np.diff(curve[:, 1]) >= -1e-9).all() and (np.diff(curve[:, 0]) <= 1e-9).all()
 
 
+def test_a_joint_that_is_not_looked_for_is_on_no_curve():
+    """By hand: one joint is right and sure, one wrong and unsure; the third is sure, too."""
+    truth, box = np.zeros((1, 3, 2)), np.array([[0, 0, 100, 100.0]])
+    scores, looked_for = np.array([[0.9, 0.4, 0.9]]), np.array([[True, True, False]])
+    for third in (0, 100):
+        predicted = truth + np.array([0, 100, third])[:, None]
+        curve = pck.precision_recall(predicted, scores, truth, box, 0.2, looked_for, [0, 0.5])
+        assert curve.tolist() == [[50, 50], [50, 100]]
+
+
 def test_error_over_time_counts_the_clips_that_last_so_long():
     errors = [np.full((3, 2), 4.0), np.full((2, 2), 8.0)]
     masks = [np.ones((3, 2), bool), np.array([[True, True], [True, False]])]
@@ -190,3 +200,11 @@ def test_acceleration_error_sees_jitter_and_not_a_steady_offset(truth):
     total, number = pck.acceleration_error(shaken, truth, looked_for)
     assert total / number == pytest.approx(2) and number == (F - 2) * J
     assert pck.acceleration_error(truth[:2], truth[:2], looked_for[:2]) == (0.0, 0)
+
+
+@pytest.mark.parametrize(("frame", "lost"), [(0, 1), (1, 2), (3, 3), (F - 1, 1)])
+def test_an_acceleration_counts_where_a_joint_is_looked_for_in_all_three_frames(truth, frame, lost):
+    predicted, looked_for = truth.copy(), EVERYWHERE.copy()
+    predicted[frame, 2] += 1000
+    looked_for[frame, 2] = False
+    assert pck.acceleration_error(predicted, truth, looked_for) == (0, (F - 2) * J - lost)

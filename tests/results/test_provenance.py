@@ -122,6 +122,30 @@ def test_a_commit_is_marked_where_code_was_edited_since(package):
     assert results.commit() == f"{head[:12]}+"
 
 
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        (torch.Tensor, "__matmul__"), (torch, "conv2d"), (torch.linalg, "svdvals"),
+        (torch.Tensor, "exp"), (torch.Tensor, "sin"), (torch.Tensor, "var"), (torch, "softmax"),
+        (torch, "randn"),
+    ],
+)  # fmt: skip
+def test_a_machine_that_rounds_one_number_otherwise_has_another_arithmetic(
+    place, name, monkeypatch
+):
+    as_here, calculate = provenance.arithmetic.__wrapped__(), getattr(place, name)
+    assert provenance.arithmetic.__wrapped__() == as_here
+
+    def otherwise(*given, **named):
+        result = calculate(*given, **named)
+        last = result.view(-1)[-1:]
+        last.copy_(torch.nextafter(last, last + 1))
+        return result
+
+    monkeypatch.setattr(place, name, otherwise)
+    assert provenance.arithmetic.__wrapped__() != as_here
+
+
 def test_data_digest_sees_values_types_shapes_and_names():
     x = np.arange(6, dtype=np.float32)
     digests = [

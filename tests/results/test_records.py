@@ -121,6 +121,21 @@ def test_results_read_as_a_table(tmp_path):
     assert (frame["commit"] == results.commit()).all()
 
 
+def test_seeds_are_sorted_as_numbers_whatever_order_rows_are_asked_for_in(tmp_path):
+    """As many as a sort that is not stable would shuffle."""
+    variants, seeds = ("reproj", "trans-reproj"), range(12)
+    for variant in variants:
+        for seed in seeds:
+            results.write_result(tmp_path, make_record(variant=variant, seed=seed))
+    frame = results.read_results("smoke", "table-3.1", folder=tmp_path)
+    assert frame["seed"].tolist() == [*seeds, *seeds]
+    for asked in (variants, variants[::-1]):
+        frame = results.read_rows("smoke", [f"table-3.1/{name}" for name in asked], tmp_path)
+        assert list(zip(frame["variant"], frame["seed"], strict=True)) == [
+            (f"table-3.1/{name}", seed) for name in asked for seed in seeds
+        ]
+
+
 def test_one_thread_of_an_older_record_is_not_several(tmp_path):
     results.write_result(tmp_path, make_record(device="cpu, 1 threads"))
     assert [*results.read_results("smoke", "table-3.1", folder=tmp_path)["device"]] == [

@@ -47,6 +47,18 @@ def test_the_main_numbers_are_told():
     assert results.told({"things": 3.0}) == "things 3.0"
 
 
+def test_less_is_better_of_errors_and_more_of_shares_and_of_speed():
+    errors, shares = {"mm", "px", "degrees", "ms"}, {"points", "samples/s"}
+    without_a_unit = {
+        "canonical_spread_views": True, "canonical_spread_instants": False,
+        "canonical_spread_ratio": True, "sign": False,
+    }  # fmt: skip
+    for name, metric in statistics.METRICS.items():
+        assert metric.unit in errors | shares or name in without_a_unit, name
+        less = without_a_unit.get(name, metric.unit in errors)
+        assert metric.lower_is_better is less, name
+
+
 def test_a_ratio_does_not_depend_on_the_unit():
     a, b = [50.0, 52.0, 51.0], [100.0, 104.0, 102.0]
     factor = results.ratio(make_frame(a=a, b=b), "a", "b", "mpjpe_mm")

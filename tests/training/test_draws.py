@@ -19,6 +19,11 @@ def test_every_instant_comes_once_an_epoch(seed):
     assert not torch.equal(epochs[0], epochs[1]) and not torch.equal(epochs[1], epochs[2])
 
 
+def test_no_order_comes_again_in_many_epochs():
+    order = EpochOrder(40, 40, 0)
+    assert len({tuple(order.batch(epoch).tolist()) for epoch in range(500)}) == 500
+
+
 def test_what_is_left_of_an_epoch_is_dropped_and_differs():
     order = EpochOrder(43, BATCH, 0)
     assert order.steps == 5

@@ -10,7 +10,7 @@ from posebook import video
 from posebook.experiments.catalogue import settings
 from posebook.video import base_network
 from posebook.video.crops import apply_affine
-from posebook.video.measures import Predictions, evaluate, masks
+from posebook.video.measures import Predictions, curves, evaluate, masks
 
 
 @pytest.fixture(scope="module")
@@ -20,13 +20,19 @@ def frames():
 
 def test_joints_that_do_not_count_change_no_error(frames):
     annotated = frames.annotated.clone()
-    annotated[:, 3] = False
+    annotated[:, 3] = annotated[::5, 7] = False
     frames = replace(frames, annotated=annotated)
     off = np.where(masks(frames)[""], 3.0, 1000.0)[..., None] * [0.6, 0.8]
     joints = (frames.joints.numpy() + off).astype(np.float32)
-    overall, per_action = evaluate(Predictions(joints, np.ones(joints.shape[:2])), frames)
+    predicted = Predictions(joints, np.ones(joints.shape[:2]))
+    overall, per_action = evaluate(predicted, frames)
     errors = [overall["mean_error_px"], *(row["mean_error_px"] for row in per_action.values())]
     assert len(errors) > 2 and errors == pytest.approx([3.0] * len(errors), abs=1e-3)
+    assert overall["accel_error_px"] == pytest.approx(0, abs=1e-3)
+    found = curves(predicted, frames)
+    assert found["precision_recall_0.2"][0] == [overall["pck_0.2_micro"]] * 2 == [100, 100]
+    over_time = [e for name, points in found.items() if "time" in name for _, e in points]
+    assert over_time == pytest.approx([3.0] * len(over_time), abs=1e-3)
 
 
 def test_hidden_joints_count_in_the_base_networks_curve(frames, monkeypatch):
