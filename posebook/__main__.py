@@ -49,7 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Stopped: {stopped}.", file=sys.stderr)
         return stopped.status
     except KeyboardInterrupt:
-        print("Stopped; the same command goes on where it was.", file=sys.stderr)
+        goes_on = wanted.command in (_run, _results)
+        print(f"Stopped{'; the same command goes on where it was' * goes_on}.", file=sys.stderr)
         return 130
 
 
@@ -201,7 +202,7 @@ def _full_names(names: list[str]) -> list[str]:
     from posebook.experiments import catalogue
 
     known = {row.experiment for row in catalogue.rows().values()}
-    known |= {*catalogue.ALSO_SHOWN, *catalogue.DRAWN}
+    known |= {*catalogue.ALSO_SHOWN, *catalogue.DRAWN, *catalogue.drawn_experiments()}
     found = []
     for name in names:
         full = [f"{kind}-{name}" for kind in ("table", "figure") if f"{kind}-{name}" in known]

@@ -143,7 +143,7 @@ def test_what_cannot_be_parsed_ends_with_the_usage(arguments, capsys):
         (["draw", "figure-3.5", "--rounds", "3"], "--rounds belong to runtime, not to figure-3.5"),
         (["confirm", "table-3.11"], "nothing is called table-3.11; did you mean"),
         (["confirm", "--jobs", "0"], "jobs must be at least 1, got 0"),
-        (["confirm", "table-3.1"], "no result of table-3.1 is published for laptop"),
+        (["confirm", "table-3.1"], "no trained row of table-3.1 is published for laptop"),
         (["run", ROW, "--device", "foo"], "there is no device 'foo' on this machine"),
         (["draw", "runtime", "--device", "foo"], "there is no device 'foo' on this machine"),
         (["check", "h36m"], "unknown data set 'h36m'; known: human36m"),

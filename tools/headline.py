@@ -15,8 +15,10 @@ from typing import NamedTuple
 import nbformat
 
 from posebook.book.thesis import printed
+from posebook.experiments import catalogue
 from posebook.palette import method_color
-from posebook.results.records import read_rows
+from posebook.paths import results_folder
+from posebook.results.records import read_result, read_rows
 from posebook.results.statistics import Gap, compare, summary
 from posebook.video.conditions import EDGES
 
@@ -111,6 +113,18 @@ def _mean(table, row: str) -> str:
     if spread["n"] < 2:
         return f"{spread['mean']:.1f} (1 seed)"
     return f"{spread['mean']:.1f}{NBSP}±{NBSP}{spread['high'] - spread['mean']:.1f}"
+
+
+def cost(profile: str = "laptop") -> str:
+    """How long the training of all published runs took, by chapter."""
+    names = {"video": "chapter 2", "lifting": "chapter 3", "factorization": "chapter 4"}
+    hours = dict.fromkeys(names, 0.0)
+    for row in catalogue.rows().values():
+        cores = 2 if row.experiment == "base-network" else 1
+        for path in (results_folder() / profile / row.experiment).glob(f"{row.variant}--seed*"):
+            hours[row.chapter] += cores * read_result(path)["wall_seconds"] / 3600
+    told = ", ".join(f"{hours[chapter]:.1f} for {name}" for chapter, name in names.items())
+    return f"Core hours of training behind all tables and figures: {told}."
 
 
 # The landing page's three lines: chapter's page, what is asked, rows by what they are called.
@@ -237,7 +251,7 @@ def main() -> None:
     after = rest.split(END)[1]
     block = (
         f"{START}\n{headline()}\n\nMeans over seeds with half of their 95 % interval (±), "
-        f"`laptop` profile on two cores.\n{END}"
+        f"`laptop` profile on two cores. {cost()}\n{END}"
     )
     README.write_text(before + block + after, encoding="utf-8")
 

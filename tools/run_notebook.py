@@ -22,7 +22,10 @@ from fixed_environment import fixed
 from nbclient.exceptions import DeadKernelError
 
 # What posebook refuses says itself what to do; of other errors one wants to know where they arose.
-SAID = ("ValueError", "FileNotFoundError", "FileExistsError", "ModuleNotFoundError", "OSError")
+SAID = (
+    "ValueError", "FloatingPointError", "ModuleNotFoundError", "OSError", "FileNotFoundError",
+    "FileExistsError", "PermissionError", "IsADirectoryError", "NotADirectoryError",
+)  # fmt: skip
 
 
 def read_value(name: str, text: str, default: str) -> object:

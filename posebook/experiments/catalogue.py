@@ -229,10 +229,10 @@ def select(names: list[str], dataset: str = "") -> tuple[dict[str, Row], dict[st
         if not mine and dataset and (chapter := _chapter_of(name)):
             there = ", ".join(CHAPTERS[chapter].DATASETS)
             raise ValueError(f"{name} is not run on {dataset}; its chapter's data sets are {there}")
-        if not mine and any(want in d.experiments for d in DRAWN.values() for want in wanted):
+        if not mine and drawn_experiments() & set(wanted):
             raise ValueError(f"{name} is drawn from the embedded data alone, not from {dataset}")
         if not mine:
-            every = sorted({*experiments, *ALSO_SHOWN, *DRAWN})
+            every = sorted({*experiments, *ALSO_SHOWN, *DRAWN, *drawn_experiments()})
             near = get_close_matches(name, [*every, *known], n=3, cutoff=0.4)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(every)}"
             raise ValueError(f"nothing is called {name}; {hint}")
@@ -241,6 +241,11 @@ def select(names: list[str], dataset: str = "") -> tuple[dict[str, Row], dict[st
     for found in pictures.values():
         chosen.update(dict.fromkeys(row for row in found.rows if row in known))
     return {name: known[name] for name in known if name in chosen}, pictures
+
+
+def drawn_experiments() -> set[str]:
+    """What is drawn goes by the names of its records' experiments as well, such as "figure-2.6"."""
+    return {experiment for found in DRAWN.values() for experiment in found.experiments}
 
 
 def _chapter_of(name: str) -> str:

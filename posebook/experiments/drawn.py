@@ -12,6 +12,7 @@ runs/.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -265,8 +266,11 @@ def joints_of(row: str, profile: str, seed: int, frames: Frames) -> np.ndarray:
         ValueError: if they belong to other clips.
     """
     path = left_by(row, profile, seed, "predictions.npz")
-    with np.load(path, allow_pickle=False) as file:
-        joints = file["joints"]
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            joints = file["joints"]
+    except (ValueError, EOFError, KeyError, BadZipFile) as error:
+        raise ValueError(f"{path} is damaged; delete its folder and run the row again") from error
     if joints.shape != tuple(frames.joints.shape):
         raise ValueError(
             f"{path}: joints are {joints.shape} and the test clips have "

@@ -19,7 +19,7 @@ from posebook.results.provenance import (
     device_name,
     versions,
 )
-from posebook.storage import exclusive, key_of
+from posebook.storage import exclusive, key_of, refuse_unwritable
 from posebook.training import card, processes
 from posebook.training.stopping import stoppable
 
@@ -35,10 +35,12 @@ def run(
     device: str = "cpu",
     keep: bool = False,
     options: card.Options = card.PLAIN,
+    out: str = "",
 ) -> tuple[tuple[nn.Module, ...], dict]:
     """Train and measure a row; returns its networks and the record for `write_result`.
 
     Args:
+        out: the folder into which the record will be written, if that is known.
         options: of the training, all off for a number that is published. The base network and the
             dictionary that a row starts from are trained with them as well.
         keep: checkpoints and networks go to the run's own folder, and a killed run goes on from
@@ -61,6 +63,8 @@ def run(
     dataset = dataset or catalogue.CHAPTERS[found.chapter].DATASETS[0]
     catalogue.refuse_absent(found, dataset)
     check_device(device)
+    if out:
+        refuse_unwritable(Path(out), "choose another folder")
     video_row, shifts = found.chapter == "video", getattr(variant, "shifts", False)
     card.check(options, device, pictures=video_row, shifts=shifts)
     folder = run_folder(row, profile, seed, dataset, options) if keep else None

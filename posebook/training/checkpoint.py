@@ -139,10 +139,16 @@ def resume(path: Path | None, signature: str, parts: Mapping, curves: Curves) ->
             f" delete it or use another folder (its run: {state['signature']}; this run: "
             f"{signature})"
         )
-    for name, part in parts.items():
-        part.load_state_dict(state["parts"][name])
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(state["parts"][name])
+        torch.set_rng_state(state["random"])
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"checkpoint {path} does not fit this run ({_first_words(error)}); delete it and run "
+            "again"
+        ) from error
     curves.update(state["curves"])
-    torch.set_rng_state(state["random"])
     if "random_cuda" in state and torch.cuda.is_available():
         # A run may go on where fewer cards are seen.
         for card, random in enumerate(state["random_cuda"][: torch.cuda.device_count()]):

@@ -102,7 +102,10 @@ def features(
     parts = [labels(frames, rows, size, augmentation) for augmentation in draws]
     joints, counted, M = (torch.cat(part) for part in zip(*parts, strict=True))
     # Left on the disk: those of Penn Action are 20 GB, and a step reads some hundred rows.
-    X = torch.from_numpy(np.load(path, mmap_mode="c"))
+    try:
+        X = torch.from_numpy(np.load(path, mmap_mode="c"))
+    except (ValueError, EOFError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it and run again") from error
     device = next(encoder.parameters()).device
     if device.type != "cpu" and _fits(X, device):
         X, joints, counted = (part.to(device) for part in (X, joints, counted))

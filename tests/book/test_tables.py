@@ -211,3 +211,30 @@ def test_means_of_the_same_draws():
     found = tables.of_common_seeds(runs, ["a", "b"])
     assert found["x"].tolist() == [1, 2, 3, 4]
     assert tables.of_common_seeds(runs, ["a", "d"]).empty
+
+
+def test_a_floor_counts_the_rows_that_are_run(frame_of_floors):
+    rows = {"a": "table-3.1/a", "b": "table-3.1/b"}
+    runs = frame_of_floors
+    assert "; all rows lie below it." in tables.floor(runs({"a": 1.0, "b": 2.0}), rows, "mpjpe_mm")
+    assert "all rows that are run lie below" in tables.floor(runs({"a": 1.0}), rows, "mpjpe_mm")
+    worse = tables.floor(runs({"a": 1.0, "b": 1e6}), rows, "mpjpe_mm")
+    assert "**worse than that: b**" in worse and "below it" not in worse
+    assert "below" not in tables.floor(runs({}), rows, "mpjpe_mm")
+
+
+@pytest.fixture
+def frame_of_floors():
+    def frame(means):
+        return pd.DataFrame(
+            [(f"table-3.1/{name}", 0, mean) for name, mean in means.items()],
+            columns=["variant", "seed", "mpjpe_mm"],
+        )
+
+    return frame
+
+
+def test_a_verdict_ends_a_sentence():
+    assert tables.predicate("confirmed") == "confirmed"
+    assert tables.predicate("no difference").startswith("not borne out")
+    assert tables.predicate("not run") == "not tested"

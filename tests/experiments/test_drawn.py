@@ -1,5 +1,6 @@
 """What pages draw: made from what the published runs left, and from nothing else."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -93,6 +94,31 @@ def test_files_of_other_code_do_not_count(home):
         leave(home, SINGLE, code=code)
     with pytest.raises(FileNotFoundError, match=r"\(2 of other code, which do not count\); run"):
         left_by(SINGLE, "smoke", 0, "predictions.npz")
+
+
+def test_the_newest_of_several_with_other_packages_counts(home):
+    publish(SINGLE)
+    leave(home, SINGLE, code=f"{CODE}-11111111-bf16")
+    older, newer = (leave(home, SINGLE, code=f"{CODE}-{n}") for n in ("11111111", "22222222"))
+    os.utime(older, (1, 1))
+    assert left_by(SINGLE, "smoke", 0, "predictions.npz") == newer
+
+
+def test_seeds_that_are_published_and_not_trained_here_are_left_out(home, capsys):
+    for row in TAKEN_APART:
+        for seed in range(3):
+            publish(row, seed)
+        leave(home, row, seed=2)
+    assert drawn._seeds_here(TAKEN_APART, "smoke") == [0, 2]
+    assert "seeds 1 are published and not trained here" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing", b"PK\x05\x06" + bytes(18)])
+def test_damaged_predictions_are_named(content, home, frames):
+    publish(SINGLE)
+    leave(home, SINGLE, content=content)
+    with pytest.raises(ValueError, match=r"predictions\.npz is damaged; delete its folder and run"):
+        joints_of(SINGLE, "smoke", 0, frames)
 
 
 def test_without_a_published_number_there_is_no_run_behind_it(home):

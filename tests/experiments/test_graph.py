@@ -169,11 +169,15 @@ def test_a_number_that_has_moved_is_run_again_once(plans, root, tmp_path, monkey
     executed = tmp_path / "laptop" / "table-3.1" / "reproj--seed0.ipynb"
     executed.parent.mkdir(parents=True)
     executed.touch()
+    trained = executed.with_suffix("") / "code" / "training.pt"
+    trained.parent.mkdir(parents=True)
+    trained.touch()
     graph.walk(["table-3.1/reproj"], "laptop", seeds=1)
-    assert executed.exists()
+    assert executed.exists() and trained.exists()
     write_checks(folder.parent, {name_of(record): Check(digest_of(record), MOVED, "abc", "cpu")})
     graph.walk(["table-3.1/reproj"], "laptop", seeds=1)
     assert not executed.exists()
+    assert not trained.exists(), "it would be measured again, and not trained"
     executed.touch()
     record.write_text(record.read_text().replace('"mpjpe_mm": 1', '"mpjpe_mm": 2'))  # run again
     graph.walk(["table-3.1/reproj"], "laptop", seeds=1)

@@ -88,6 +88,12 @@ def test_what_there_is_not_is_refused_before_training(wanted, said, keep, never,
     assert not folder.exists()
 
 
+def test_a_folder_that_will_not_hold_the_record_is_refused_before_training(never, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="choose another folder"):
+        run(ROW, "smoke", 0, out=str(tmp_path / "file" / "results"))
+
+
 def test_a_second_process_in_the_same_folder_is_refused():
     folder = run_folder(ROW, "smoke", 0, "embedded-views")
     folder.mkdir(parents=True)

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 
@@ -530,6 +531,45 @@ def test_the_start_that_ends_with_the_least_loss_is_the_best(smoke, monkeypatch)
     )  # fmt: skip
     assert row.starts == 4
     assert best_start(pictures, size, row, 0) == (0, [1.0, 2.0, 3.0, 5.0])
+
+
+def test_a_row_without_a_learned_dictionary_may_have_several_starts_too(smoke):
+    smoke(steps=6, dictionary_steps=4)
+    row = factorization.rows.VARIANTS["c3dpo"]
+    size, _ = settings("factorization", "smoke", "c3dpo")
+    outcome = factorization.run.run_row(size, row, 3)
+    assert outcome.steps == 6 + 4, "as long as those with two stages"
+    trials, start = outcome.parameters["trials"], outcome.parameters["start"]
+    assert len(trials) == 4 and start == 3 + 100 * int(np.argmin(trials))
+    once = replace(row, restarts=1, chosen_by="loss")
+    alone = factorization.run.run_row(size, once, 3)
+    assert alone.parameters["trials"] == [] and alone.parameters["start"] == 3
+    same = alone.metrics["p_mpjpe_mm"] == outcome.metrics["p_mpjpe_mm"]
+    assert same == (start == 3), "the best start is trained, and no other"
+
+
+def test_the_start_whose_bodies_agree_best_over_views_is_the_best(smoke):
+    size, row = settings("factorization", "smoke", "c3dpo")
+    pictures, *_ = factorization.prepare.load(size, row)
+    score = factorization.starts.score_of
+    torch.manual_seed(0)
+    noise = torch.randn(len(pictures), pictures.views, 17, 3)
+
+    class Bodies(torch.nn.Module):
+        """The same body in all views of an instant, but for a share of noise."""
+
+        def __init__(self, share):
+            super().__init__()
+            self.share = share
+
+        def forward(self, X):
+            body = noise[:, :1] + self.share * noise
+            return body.flatten(0, 1), torch.eye(3).expand(len(X), 3, 3)
+
+    scores = [score(Bodies(share), {}, pictures, row) for share in (0.1, 0.5)]
+    assert scores[0] < scores[1]
+    by_loss = replace(row, chosen_by="loss")
+    assert score(None, {"loss": [[1, 9.0], [2, 4.0]]}, pictures, by_loss) == 4.0
 
 
 def test_the_critic_is_shown_poses_as_the_camera_sees_them(smoke, monkeypatch):

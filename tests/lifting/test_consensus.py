@@ -46,6 +46,13 @@ def test_known_variances_are_recovered(noisy):
     np.testing.assert_allclose(np.sqrt(found(w)), 0.002 / w, rtol=0.12)
 
 
+def test_two_views_do_not_tell_how_a_detector_errs(noisy):
+    rig, _ = noisy
+    two = replace(rig, w=np.where(np.arange(rig.w.shape[-1]) < 2, rig.w, 0.0))
+    with pytest.raises(ValueError, match="at least three views saw, and there are none; give"):
+        consensus.learn_noise([two])
+
+
 def test_weights_by_variance_are_near_the_best_that_can_be_done(noisy):
     rig, world = noisy
     learned = off(consensus.agreed(rig, consensus.learn_noise([rig])), world)

@@ -52,14 +52,15 @@ def test_code_changes_a_digest(module):
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A package in the place of posebook; returns its folder."""
+    folder = tmp_path / "posebook"
     for name in (
         "__main__.py", "lifting/rows.py", "book/plot.py", "experiments/run.py",
         "data/fixtures/views.py", "data/official/check.py", "data/official/mpii/load.py",
     ):  # fmt: skip
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("a = 1\n")
-    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
-    yield tmp_path
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("a = 1\n")
+    monkeypatch.setattr(provenance, "PACKAGE", folder)
+    yield folder
     clear()
 
 
@@ -110,7 +111,7 @@ def test_a_module_without_source_is_named(name):
 def test_a_commit_is_marked_where_code_was_edited_since(package):
     clear()
     assert results.commit() == "unknown"
-    git = ["git", "-C", str(package), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    git = ["git", "-C", str(package.parent), "-c", "user.name=a", "-c", "user.email=a@b.c"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
         subprocess.run([*git, *command], check=True)
     head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True)
@@ -120,6 +121,17 @@ def test_a_commit_is_marked_where_code_was_edited_since(package):
     (package / "lifting" / "rows.py").write_text("a = 2\n")
     clear()
     assert results.commit() == f"{head[:12]}+"
+
+
+def test_a_repository_round_an_installed_package_is_not_its_own(package, monkeypatch):
+    installed = package / "site-packages" / "posebook"
+    installed.mkdir(parents=True)
+    git = ["git", "-C", str(package.parent), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "another project"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.setattr("posebook.results.provenance.PACKAGE", installed)
+    clear()
+    assert results.commit() == "unknown"
 
 
 @pytest.mark.parametrize(

@@ -121,19 +121,20 @@ def test_results_read_as_a_table(tmp_path):
     assert (frame["commit"] == results.commit()).all()
 
 
-def test_seeds_are_sorted_as_numbers_whatever_order_rows_are_asked_for_in(tmp_path):
-    """As many as a sort that is not stable would shuffle."""
-    variants, seeds = ("reproj", "trans-reproj"), range(12)
-    for variant in variants:
+def test_seeds_stand_as_numbers_in_order_where_rows_of_two_experiments_alternate(tmp_path):
+    """So many that a sort which is not stable would shuffle them."""
+    asked, seeds = ["table-3.1/reproj", "table-3.2/reslinear", "table-3.1/trans-reproj"], range(11)
+    for row in asked:
+        experiment, variant = row.split("/")
         for seed in seeds:
-            results.write_result(tmp_path, make_record(variant=variant, seed=seed))
+            record = make_record(experiment=experiment, variant=variant, seed=seed)
+            results.write_result(tmp_path, record)
     frame = results.read_results("smoke", "table-3.1", folder=tmp_path)
     assert frame["seed"].tolist() == [*seeds, *seeds]
-    for asked in (variants, variants[::-1]):
-        frame = results.read_rows("smoke", [f"table-3.1/{name}" for name in asked], tmp_path)
-        assert list(zip(frame["variant"], frame["seed"], strict=True)) == [
-            (f"table-3.1/{name}", seed) for name in asked for seed in seeds
-        ]
+    for rows in (asked, asked[::-1]):
+        frame = results.read_rows("smoke", rows, tmp_path)
+        found = list(zip(frame["variant"], frame["seed"], strict=True))
+        assert found == [(row, seed) for row in rows for seed in seeds]
 
 
 def test_one_thread_of_an_older_record_is_not_several(tmp_path):
