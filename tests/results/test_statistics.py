@@ -138,7 +138,7 @@ def test_a_verdict_needs_a_direction():
 def test_what_counts_as_no_difference_follows_from_a_metrics_unit():
     assert statistics.smallest_difference("mpjpe_mm", None) == 1.0
     assert statistics.smallest_difference("mpjpe_mm", -21.8) == pytest.approx(2.18)
-    assert statistics.smallest_difference("error_px_away_3", None) == 0.1, "of a condition, in its name"
+    assert statistics.smallest_difference("error_px_away_3", None) == 0.1
     assert statistics.smallest_difference("pck_0.1_mean13_lost", None) == 0.5
     assert statistics.smallest_difference("canonical_spread_ratio", None) == 0.05
     assert statistics.smallest_difference("something", None) == 0.0
