@@ -72,7 +72,10 @@ def suspects(sample: Sample) -> Iterator[tuple[tuple[int, ...] | None, str, Samp
     for views, order in _exchanges(V):
         text = "their pictures are exchanged"
         if len(views) > 2:
-            whose = (f"camera {v} has those of camera {order.index(v)}" for v in views)
+            names = [camera.name for camera in sample.cameras]
+            whose = (
+                f"camera {names[v]} has those of camera {names[order.index(v)]}" for v in views
+            )
             text += f" ({', '.join(whose)})"
         pixels, weights = sample.pixels[:, order], sample.weights[:, order]
         yield views, text, replace(sample, pixels=pixels, weights=weights)

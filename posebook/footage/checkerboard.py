@@ -16,6 +16,7 @@ from posebook.geometry.camera import Camera
 FEWEST = 4  # photographs in which the board is found
 CELLS = 4  # by so many the picture is cut, each way
 COVERED = 0.5  # of them should have seen a corner
+LEAST_TILT = 15  # degrees between two boards: good sets have 30 and more, copies none
 PICTURES = (".jpg", ".jpeg", ".png")
 _FINE = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 30, 1e-3)
 _QUICK = cv2.CALIB_CB_ADAPTIVE_THRESH + cv2.CALIB_CB_NORMALIZE_IMAGE + cv2.CALIB_CB_FAST_CHECK
@@ -76,13 +77,25 @@ def _intrinsics(place: Path, board, notes: list[str]) -> tuple[np.ndarray, np.nd
                          "keep those of the video's size, none turned")  # fmt: skip
     [size] = sizes
     points = [corners for corners, _ in found]
-    off, K, lens, _, _ = cv2.calibrateCamera([_flat(board)] * len(points), points, size, None, None)
+    off, K, lens, turns, _ = cv2.calibrateCamera(
+        [_flat(board)] * len(points), points, size, None, None
+    )
+    if (tilt := _largest_angle(turns)) < LEAST_TILT:
+        raise ValueError(f"camera {place.name}: no two boards differ by more than {tilt:.0f} "
+                         "degrees, which says nothing of the focal length; tilt the board each "
+                         "way, up to 45 degrees")  # fmt: skip
     cells = np.concatenate(points)[:, 0] * CELLS / size
     covered = len(np.unique(cells.astype(int), axis=0)) / CELLS**2
     said = f"{len(points)} boards, {off:.2f} px off, in {covered:.0%} of the picture"
     more = "" if covered >= COVERED else "; hold the board into its corners too"
     notes.append(f"camera {place.name}: {said}{more}")
     return K, lens.ravel(), size
+
+
+def _largest_angle(turns) -> float:
+    """Degrees between the two boards that face most differently."""
+    normals = np.stack([cv2.Rodrigues(turn)[0][:, 2] for turn in turns])
+    return float(np.degrees(np.arccos(np.clip(normals @ normals.T, -1, 1)).max()))
 
 
 def _pose(path: Path, name: str, board, K, lens) -> tuple[np.ndarray, np.ndarray]:

@@ -36,6 +36,7 @@ from posebook.storage import refuse_unwritable, whole
 
 FOCAL = 1.0  # of the longer side of the picture, where nobody knows
 BRIEF = 0.5  # seconds: who is seen for less is left out
+SHARES = 2  # pixels: within them lie no people, but joints as shares of the picture
 OUTSIDE = 0.05  # of joints outside the picture: more, and they are of another video
 
 
@@ -239,6 +240,9 @@ def _to_video(view: View, footage: Footage, path: Path, note: Callable[[str], No
 def _refuse_outside(view: View, footage: Footage) -> None:
     found = view.joints[view.confidence > 0]
     size = np.array(footage.resolution)
+    if len(found) and 0 <= found.min() and found.max() <= SHARES:
+        raise ValueError(f"{footage.path}: all joints lie within {SHARES} pixels of the corner; "
+                         "they are shares of the picture: multiply them by its size")  # fmt: skip
     outside = ((found < -1) | (found > size)).any(-1)
     if outside.mean() <= OUTSIDE:
         return

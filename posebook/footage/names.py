@@ -13,11 +13,12 @@ def matching(name: str, others: Iterable[str]) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"[\W_]", "", name.casefold())
 
 
 def _within(part: str, whole: str) -> bool:
     if not (plain := _plain(part)):
         return False
     before, after = (r"(?<!\d)" * plain[0].isdigit(), r"(?!\d)" * plain[-1].isdigit())
-    return bool(re.search(before + "[^a-z0-9]*".join(plain) + after, whole.lower()))
+    between = r"[\W_]*".join(map(re.escape, plain))
+    return bool(re.search(before + between + after, whole.casefold()))

@@ -93,13 +93,14 @@ GROSS = {
     ),
     "three exchanged": (
         lambda s: in_order(s, [1, 2, 0, 3]),
-        "exchanged (camera 0 has those of camera 1, camera 1 has those of camera 2, camera 2 has "
-        "those of camera 0)",
+        "exchanged (camera 54138969 has those of camera 55011271, camera 55011271 has those of "
+        "camera 58860488, camera 58860488 has those of camera 54138969)",
     ),
     "two pairs exchanged": (
         lambda s: in_order(s, [1, 0, 3, 2]),
-        "exchanged (camera 0 has those of camera 1, camera 1 has those of camera 0, camera 2 has "
-        "those of camera 3, camera 3 has those of camera 2)",
+        "exchanged (camera 54138969 has those of camera 55011271, camera 55011271 has those of "
+        "camera 54138969, camera 58860488 has those of camera 60457274, camera 60457274 has those "
+        "of camera 58860488)",
     ),
     "late by 5": (late(5), ONE),
     "half resolution": (with_view(lambda p, w, h: p / 2), ONE),

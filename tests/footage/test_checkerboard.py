@@ -69,6 +69,14 @@ def test_a_board_that_is_seen_too_seldom_is_named(tmp_path):
         calibrate(tmp_path, BOARD)
 
 
+def test_boards_that_all_face_one_way_are_refused(tmp_path):
+    for k, name in enumerate(["a", "b"] * 5):
+        path = tmp_path / "boards" / name / f"{k}.png"
+        draw(path, (0.4, 0.0, 0.1), [-0.3, -0.2, 1.3 + 0.05 * k])
+    with pytest.raises(ValueError, match=r"a: no two boards differ by more than \d degrees"):
+        calibrate(tmp_path, BOARD)
+
+
 @pytest.mark.parametrize("text", ["9x6", "axbxc", "9x6x0", "2x6x60"])
 def test_what_is_no_board_is_named(text):
     with pytest.raises(ValueError, match="such as 9x6x60"):

@@ -202,6 +202,11 @@ def test_detections_of_another_video_are_refused(video, tmp_path):
     [person], _, _ = lift_video(video, Wishes(detections=fits(tmp_path, 30)), notes.append)
     assert "30 of the video's 40 frames have detections, from 0 on" in " ".join(notes)
     np.testing.assert_array_equal(person.missing, np.arange(30, 40))
+    shares = tmp_path / "shares.npz"
+    np.savez(shares, joints_2d=JOINTS[:1].repeat(40, 0) / 500, confidence=np.ones((40, 17)),
+             joint_set="h36m17")  # fmt: skip
+    with pytest.raises(ValueError, match="they are shares of the picture: multiply them"):
+        lift_video(video, Wishes(detections=shares), str)
     wide = write_video(tmp_path / "wide.mp4", size=(480, 100))
     with pytest.raises(ValueError, match="of the joints lie outside its 480 x 100 pixels; they"):
         lift_video(wide, Wishes(detections=fits(tmp_path, 40)), str)

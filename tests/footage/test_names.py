@@ -22,6 +22,8 @@ def test_of_ten_cameras_each_has_its_own(name, form):
         ("1", ["10", "21", "take 1"], ["take 1"]),
         ("front", ["back"], []),
         ("front", ["---"], []),
+        ("左", ["左", "右"], ["左"]),
+        ("Kamera Ä", ["kamera_ä", "kamera_ö"], ["kamera_ä"]),
     ],
 )
 def test_the_same_name_comes_first_and_no_name_fits_nothing(name, others, found):
