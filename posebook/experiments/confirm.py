@@ -211,7 +211,7 @@ def out_of_date(record: Mapping) -> str:
         row.chapter, record["profile"], row.variant, record["dataset"]
     )
     now = {**_plain(variant), **_plain(size)}  # as in the chapters' `run_row`
-    if now.get("epochs"):  # the steps follow from the data
+    if now.get("epochs") or now.get("as_long"):  # the steps follow from the data, or both stages
         now = {name: value for name, value in now.items() if "steps" not in name}
     for name, value in now.items():
         then = record["parameters"].get(name, value)

@@ -100,7 +100,7 @@ def test_a_variant_runs(variant, smoke):
     validate(record | made | {"poses": []})
     assert f"{record['experiment']}/{record['variant']}" == ROWS[variant]
     row = factorization.rows.VARIANTS[variant]
-    assert record["steps"] == 10 + 3 * row.pretrained
+    assert record["steps"] == 10 + 3 * (row.pretrained or row.as_long)
     assert ("dictionary_loss" in record["curves"]) == row.pretrained
     assert ("dictionary_consistency" in record["curves"]) == row.consistent_dictionary
     assert ("consistency" in record["curves"]) == (row.consistency != "none")
@@ -209,6 +209,8 @@ class EveryThird(Checkpoint):
 @pytest.mark.parametrize("variant", ["baseline-adv", "c3dpo"])
 def test_a_killed_run_resumes_with_the_same_bits(variant, smoke, tmp_path, monkeypatch):
     smoke(steps=8, dictionary_steps=2, dropout=0.25)
+    alone = replace(factorization.rows.VARIANTS[variant], restarts=1, chosen_by="loss", as_long=False)
+    monkeypatch.setitem(factorization.rows.VARIANTS, variant, alone)  # starts are tried again
     monkeypatch.setattr(factorization.train, "IMITATION", 0.0)
     monkeypatch.setattr(factorization.train, "Checkpoint", EveryThird)
     whole, _ = run(variant)
