@@ -209,7 +209,8 @@ class EveryThird(Checkpoint):
 @pytest.mark.parametrize("variant", ["baseline-adv", "c3dpo"])
 def test_a_killed_run_resumes_with_the_same_bits(variant, smoke, tmp_path, monkeypatch):
     smoke(steps=8, dictionary_steps=2, dropout=0.25)
-    alone = replace(factorization.rows.VARIANTS[variant], restarts=1, chosen_by="loss", as_long=False)
+    row = factorization.rows.VARIANTS[variant]
+    alone = replace(row, restarts=1, chosen_by="loss", as_long=False)
     monkeypatch.setitem(factorization.rows.VARIANTS, variant, alone)  # starts are tried again
     monkeypatch.setattr(factorization.train, "IMITATION", 0.0)
     monkeypatch.setattr(factorization.train, "Checkpoint", EveryThird)
