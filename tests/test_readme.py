@@ -25,6 +25,7 @@ def headline(monkeypatch):
 
 def test_the_headline_table_is_that_of_the_results(headline):
     assert headline.headline() in README, "run `python tools/headline.py`"
+    assert headline.cost() in README, "run `python tools/headline.py`"
 
 
 def test_the_landing_page_shows_the_results(headline):

@@ -21,7 +21,7 @@ FIXED = {
     "LC_ALL": "C.UTF-8",
     "MATPLOTLIBRC": str(ROOT / "tools" / "matplotlibrc"),  # else that of the user's home
 }
-DROPPED = ("PYTHON", "IPYTHON", "LC_", "LANG", "MATPLOTLIBRC", "MPL")  # every name that begins so
+DROPPED = ("PYTHON", "IPYTHON", "LC_", "LANG", "MPL")  # every name that begins so
 # How many threads is decided by whoever starts the kernel (make: one), and said by the first.
 THREADS = (
     "OMP_NUM_THREADS",

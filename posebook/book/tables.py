@@ -263,20 +263,23 @@ def floor(
     least, title = mean(floors, name, metric), METRICS[metric].title
     which = ("mean body, with everybody turned to the same side" if metric == "p_mpjpe_mm"
              else "mean pose, as the cameras see it")  # fmt: skip
-    worse = [row_title for row_title, row in rows.items() if mean(runs, row, metric) > least]
-    there = sum(not math.isnan(mean(runs, row, metric)) for row in rows.values())
-    said = "; all rows that are run lie below it" if there else ""
-    said = "; all rows lie below it" if there == len(rows) else said
+    again = f"`{command(['floors'], profile)}` computes it"
+    if math.isnan(least):
+        return f"*Floor: not run yet; {again}.*"
+    means = {row_title: mean(runs, row, metric) for row_title, row in rows.items()}
+    worse = [row_title for row_title, found in means.items() if found > least]
+    run = sum(not math.isnan(found) for found in means.values())
+    said = f"; all rows{'' if run == len(rows) else ' that are run'} lie below it" if run else ""
     said = f"; **worse than that: {', '.join(worse)}**" if worse else said
     return (f"*Floor: the training people's {which}, given as the answer to every picture, has "
             f"{least:.1f} mm {title}{said}. It is made from 3D labels; without them there is no "
-            f"floor. `{command(['floors'], profile)}` computes it.*")  # fmt: skip
+            f"floor. {again}.*")  # fmt: skip
 
 
 def predicate(word: str) -> str:
     """A verdict as the end of "that ... is ..."."""
     return {NO_DIFFERENCE: "not borne out: there is no difference that matters",
-            "not run": "not tested"}.get(word, word)  # fmt: skip
+            NOT_RUN: "not tested"}.get(word, word)  # fmt: skip
 
 
 def behind(name: str, profile: str = "laptop") -> str:

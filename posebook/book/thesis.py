@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -38,14 +39,14 @@ class Claim(NamedTuple):
     worse: str
     thesis_gap: float | None
     note: str = ""
-    also: list[dict[str, str]] = []  # noqa: RUF012
+    also: Sequence[Mapping[str, str]] = ()
 
     def elsewhere(self) -> list[tuple[str, Claim]]:
         """Under which other condition the claim is judged too, and the claim about its rows."""
         return [
             (other["told"], self._replace(
                 better=other.get("better", self.better), worse=other.get("worse", self.worse),
-                metric=other.get("metric", self.metric), also=[],
+                metric=other.get("metric", self.metric), also=(),
                 thesis_gap=None if "metric" in other else self.thesis_gap,
             ))
             for other in self.also

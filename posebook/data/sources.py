@@ -76,7 +76,8 @@ def load_views(
             `headings`; "human36m" (detected 2D), "human36m-gt" or "mpi-inf-3dhp", which have
             their own.
 
-    Raises FileNotFoundError, ValueError: with the remedy if files are missing or wrong.
+    Raises:
+        FileNotFoundError, ValueError: with the remedy if files are missing or wrong.
     """
     if dataset == EMBEDDED_VIEWS:
         return make_views(size, split, noise, headings=headings)

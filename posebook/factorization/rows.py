@@ -81,7 +81,7 @@ class Variant:
             "starts": learned,
             "restarts": (not self.pretrained, "a row that learns no dictionary first"),
             "as_long": (not self.pretrained, "a row that learns no dictionary first"),
-            "chosen_by": (max(self.starts if self.pretrained else self.restarts, 1) > 1,
+            "chosen_by": ((self.starts if self.pretrained else self.restarts) > 1,
                           "more than one start"),
             "consistent_dictionary": learned,
             "camera": learned,

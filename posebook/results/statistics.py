@@ -147,13 +147,11 @@ def smallest_difference(metric: str, printed_gap: float | None) -> float:
     Args:
         printed_gap: as the thesis prints it, in the metric's unit; None where it prints none.
     """
-    # Metrics of a condition have their unit in the name, such as error_px_away_3.
-    known = {"px": "px", "mm": "mm", "deg": "degrees", "pck": "points"}
-    named = [known[part] for part in metric.split("_") if part in known]
     if metric in METRICS:
         least = SMALLEST.get(METRICS[metric].unit, SMALLEST_RATIO)
-    else:
-        least = SMALLEST[named[0]] if named else 0.0
+    else:  # that of a condition has its unit in the name, such as error_px_away_3
+        units = {"px": "px", "mm": "mm", "deg": "degrees", "pck": "points"}
+        least = next((SMALLEST[units[p]] for p in metric.split("_") if p in units), 0.0)
     return max(abs(printed_gap or 0.0) / 10, least)
 
 

@@ -223,6 +223,12 @@ def test_a_floor_counts_the_rows_that_are_run(frame_of_floors):
     assert "below" not in tables.floor(runs({}), rows, "mpjpe_mm")
 
 
+def test_a_floor_that_is_not_run_says_how(frame_of_floors, tmp_path, monkeypatch):
+    monkeypatch.setenv("POSEBOOK_RESULTS", str(tmp_path))
+    said = tables.floor(frame_of_floors({"a": 1.0}), {"a": "table-3.1/a"}, "mpjpe_mm")
+    assert said.startswith("*Floor: not run yet; `") and "nan" not in said
+
+
 @pytest.fixture
 def frame_of_floors():
     def frame(means):

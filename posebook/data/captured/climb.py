@@ -1,4 +1,4 @@
-"""Another laboratory's motion, fetched when it is asked for: five takes of climbing on boxes.
+"""Another project's motion, fetched when it is asked for: five takes of climbing on boxes.
 
 They travel in the package holosoma-retargeting 0.1.0, whose metadata says Apache-2.0 and which
 holds no licence file. Nothing of it is a part of this project. Its card is on page 4.11.

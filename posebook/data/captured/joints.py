@@ -90,7 +90,8 @@ def read_map(path: str | Path) -> Map:
 def find_map(capture: Capture) -> str:
     """The name of the map that fits a file.
 
-    Raises ValueError: that names the nearest map and what it misses.
+    Raises:
+        ValueError: that names the nearest map and what it misses.
     """
     missing = {name: _missing(capture, chosen) for name, chosen in MAPS.items()}
     for name, lost in missing.items():
@@ -124,7 +125,8 @@ def to_h36m(capture: Capture, chosen: Map) -> np.ndarray:
     the top of the head lies above the neck in the direction of the skull, as far as on the embedded
     body; the nose before it, towards where the shoulders face. Markers at the waist give hips.
 
-    Raises ValueError: naming file and joint, where a joint is neither there nor derived.
+    Raises:
+        ValueError: naming file and joint, where a joint is neither there nor derived.
     """
     if lost := _missing(capture, chosen):
         raise capture.error(f"the map names {lost[0]}, which is not there; it has "

@@ -49,7 +49,8 @@ def parse(content: bytes, title: str) -> dict[str, Any]:
     Args:
         title: of the progress bar.
 
-    Raises Unreadable: it is damaged, of another format or too large.
+    Raises:
+        Unreadable: it is damaged, of another format or too large.
     """
     order = _byte_order(content)
     fields, total = {}, 0

@@ -41,7 +41,8 @@ class MatFile:
 
         MATLAB keeps no last axis of length one; it is put back.
 
-        Raises ValueError: for another shape or type and for what is not finite.
+        Raises:
+            ValueError: for another shape or type and for what is not finite.
         """
         return numeric(self[field], shape, lambda problem: self.error(field, problem), dtype)
 

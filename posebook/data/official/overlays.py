@@ -10,6 +10,8 @@ from posebook.data.records import ImageSet, VideoClip, ViewSequence
 from posebook.geometry.skeleton import JointSet, joint_set
 from posebook.palette import side_color
 
+SIDE = 250  # pixels of a picture with bodies alone
+
 
 def draw_skeleton(
     picture: Image.Image,
@@ -47,8 +49,6 @@ def sample_of(
     ImageDraw.Draw(shown).rectangle(box, outline="#009E73", width=max(1, width // 2))
     return [(title[:34], np.asarray(shown))]
 
-
-SIDE = 250  # pixels of a picture
 
 
 def overlays(sequence: ViewSequence, title: str) -> list[tuple[str, np.ndarray]]:

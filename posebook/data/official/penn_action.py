@@ -56,7 +56,8 @@ class Label:
 def load_clips(folder: Path, split: int = 1) -> tuple[list[VideoClip], list[VideoClip]]:
     """Training and test clips, by number, pictures as paths. There is only split 1.
 
-    Raises ValueError, FileNotFoundError: with file, field and remedy.
+    Raises:
+        ValueError, FileNotFoundError: with file, field and remedy.
     """
     if split != 1:
         raise ValueError(f"Penn Action has one split, 1, not {split!r}")
