@@ -46,8 +46,9 @@ MOST_LATER, MOST_OF_METRICS = 1e-3, 1e-2
 METRIC_TOLERANCE = 2e-4  # AVX2 and AVX-512 differ by at most 2e-5
 POINTS = 0.1  # of a percentage: a joint may cross a threshold
 ROUGH_TOLERANCE, ROUGH_STEPS = 6e-4, 5  # in another arithmetic; twice what was measured
-# Measured over all rows at `smoke`: 0.07 where a later stage begins, 0.02 in these metrics.
-ROUGH_LATER, ROUGH_METRIC, ROUGH_METRICS = 0.1, 0.05, {"mpjpe_mm", "p_mpjpe_mm", "mean_error_px"}
+# Measured: 0.07 where a later stage begins (all rows at `smoke`); in these metrics 0.08 (38 runs of
+# chapter 2 at `laptop`; of chapters 3 and 4, 0.02).
+ROUGH_LATER, ROUGH_METRIC, ROUGH_METRICS = 0.15, 0.2, {"mpjpe_mm", "p_mpjpe_mm", "mean_error_px"}
 STEEP = 1e4  # the gradient beside the loss, near the pole of equation 3.1
 # Of the weights, along the gradient: at the pole, with a gradient of a million times the loss, the
 # same code differs by 1 % from one processor to another.

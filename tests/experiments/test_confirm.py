@@ -121,7 +121,7 @@ def elsewhere(value=None, *where):
         (("stages", 1, "loss", 0), 0.5 * 1.07),
         (("stages", 1, "loss", 2), 0.6),
         (("stages", 1, "gradient_norm", 0), 9.0),
-        (("metrics", "mpjpe_mm"), 61.0),
+        (("metrics", "mpjpe_mm"), 65.0),
         (("metrics", "pck3d_150"), 70.0),
     ],
 )
@@ -140,7 +140,7 @@ def test_in_another_arithmetic_only_the_first_losses_are_compared_closely(where,
         (("stages", 0, "loss", 0), 0.5 * (1 + 7e-4), "the loss at step 0 of pre-training"),
         (("stages", 0, "loss", 2), 0.125 * 1.01, "the loss at step 2 of pre-training"),
         (("stages", 1, "loss", 0), 0.5 * 1.2, "the loss at step 0 of training"),
-        (("metrics", "mpjpe_mm"), 63.0, "mpjpe_mm, 59 before and 63 now"),
+        (("metrics", "mpjpe_mm"), 75.0, "mpjpe_mm, 59 before and 75 now"),
     ],
 )
 def test_a_bug_has_moved_a_number_in_any_arithmetic(where, value, said):
