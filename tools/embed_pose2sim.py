@@ -56,7 +56,7 @@ def _camera(entry) -> Camera:
     def per_64(*keys):
         return np.array([float(lens[key]) for key in keys]) / 64
 
-    return Camera.from_center(
+    return Camera(
         entry.get("serial").replace("_", ""),
         np.diag([1.0, -1.0, -1.0]) @ stored,
         np.array([float(pose[axis]) for axis in "xyz"]) / 1000,

@@ -18,21 +18,17 @@ from scipy.spatial.transform import Rotation
 from posebook.data.plausible import findings
 from posebook.data.recorded.motion import load_motion
 from posebook.data.records import ViewSequence
+from posebook.data.rendered.scene import look_at
 from posebook.geometry.camera import Camera
 
 HEIGHT = 1.6  # of the people in the motion, metres
 
 
-def look_at(name: str, place, target, roll: float, focal: float, size) -> Camera:
+def camera_at(name: str, place, target, roll: float, focal: float, size) -> Camera:
     """A camera at `place` that looks at `target`, turned by `roll` radians about its axis."""
-    place = np.asarray(place, float)
-    z = np.asarray(target, float) - place
-    z /= np.linalg.norm(z)
-    x = np.cross(z, [0, 0, 1])
-    x /= np.linalg.norm(x)
-    R = Rotation.from_rotvec([0, 0, roll]).as_matrix() @ np.stack([x, np.cross(z, x), z])
+    R = look_at(place, target[None], roll)[0]
     middle = np.array(size) / 2
-    return Camera.from_center(name, R, place, [focal, focal], middle, size)
+    return Camera(name, R, place, [focal, focal], middle, size)
 
 
 def draw_rig(rng: np.random.Generator) -> tuple[Camera, ...]:
@@ -47,7 +43,7 @@ def draw_rig(rng: np.random.Generator) -> tuple[Camera, ...]:
             hung = rng.choice([0, 0, 0, np.pi / 2, -np.pi / 2, np.pi])  # some upside down
             target, roll = rng.normal([0, 0, 0.9], [0.4, 0.4, 0.3]), hung + rng.normal(0, 0.15)
             focal = rng.uniform(0.8, 1.3) * max(size)
-            cameras.append(look_at(f"c{len(cameras)}", place, target, roll, focal, size))
+            cameras.append(camera_at(f"c{len(cameras)}", place, target, roll, focal, size))
     return tuple(cameras)
 
 

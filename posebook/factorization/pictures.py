@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from posebook.data.views import Instants, Views
 from posebook.geometry.camera import project
+from posebook.geometry.rotations import hat
 from posebook.geometry.skeleton import H36M
 
 RECENTRE = ("shift", "ray")
@@ -176,11 +177,7 @@ def _turn_to(ray: Tensor) -> Tensor:
     """
     direction = F.normalize(ray, dim=-1)
     x, y, c = direction.unbind(-1)
-    zero = torch.zeros_like(x)
-    v = torch.stack([-y, x, zero], dim=-1)
-    cross = torch.stack(
-        [zero, -v[..., 2], v[..., 1], v[..., 2], zero, -v[..., 0], -v[..., 1], v[..., 0], zero], -1
-    ).unflatten(-1, (3, 3))
+    cross = hat(torch.stack([-y, x, torch.zeros_like(x)], dim=-1))
     column = torch.eye(3, device=ray.device) + cross + cross @ cross / (1 + c)[..., None, None]
     return column.mT
 

@@ -131,7 +131,7 @@ def _camera(name: str, entry: dict, reader: _Reader) -> Camera:
     parts = (K[[0, 1], [0, 1]], K[:2, 2], _size(entry, K[:2, 2], name, reader))
     try:
         if "center" in entry:
-            return Camera.from_center(name, R, entry["center"], *parts, **lens)
+            return Camera(name, R, entry["center"], *parts, **lens)
         T = _numbers(entry, "translation", (3,), name, reader)
         return Camera.from_world_to_camera(name, R, T, *parts, **lens)
     except ValueError as problem:

@@ -25,7 +25,7 @@ LEAST_ANGLE = 3.0  # degrees between optical axes, for a place that they look at
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """A calibrated camera.
+    """A calibrated camera: `X_cam = R (X_world - center)`.
 
     Attributes:
         R: (3, 3) world-to-camera rotation.
@@ -102,11 +102,6 @@ class Camera:
         return Lens(self.radial, self.tangential, fisheye=self.fisheye)
 
     @classmethod
-    def from_center(cls, name: str, R, center, focal, principal, resolution, **lens) -> "Camera":
-        """From `X_cam = R (X_world - center)` (Human3.6M, the thesis)."""
-        return cls(name, R, center, focal, principal, resolution, **lens)
-
-    @classmethod
     def from_world_to_camera(cls, name: str, R, T, focal, principal, resolution, **lens):
         """From `X_cam = R X_world + T` (OpenCV, MPI-INF-3DHP)."""
         R, T = calibration(name, "R", R), calibration(name, "T", T)
@@ -131,13 +126,8 @@ class Camera:
     @property
     def K(self) -> np.ndarray:
         """(3, 3) intrinsic matrix."""
-        return np.array(
-            [
-                [self.focal[0], 0, self.principal[0]],
-                [0, self.focal[1], self.principal[1]],
-                [0, 0, 1],
-            ]
-        )
+        (fx, fy), (cx, cy) = self.focal, self.principal
+        return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
 
     def to_camera(self, points: np.ndarray) -> np.ndarray:
         """World points (..., 3) in this camera's frame."""

@@ -9,22 +9,18 @@ from torch import Tensor
 from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.data.views import Views, collect, refuse_takes
 from posebook.data.virtual import triangulated
-from posebook.geometry.skeleton import H36M, PCK3D_JOINTS
+from posebook.geometry.places import bones
+from posebook.geometry.skeleton import PCK3D_JOINTS
 from posebook.lifting.network import LiftingNetwork
 from posebook.lifting.prepare import inputs
 from posebook.lifting.student import Student
 from posebook.metrics import pose3d as metrics
 
 
-def seen(views: Views) -> Tensor:
-    """Whether a view found any joint at an instant, (I, V); what it has otherwise is filled in."""
-    return (views.w > 0).any(-1)
-
-
 def predict(model: LiftingNetwork | Student, views: Views, chunk: int = 4096) -> Tensor:
     """Root-relative poses (I, V, N, 3), metres, of every instant and view, in evaluation mode.
 
-    Where a view has seen nobody (see `seen`) the pose is NaN.
+    Where a view has found no joint, what it has is filled in, and the pose is NaN.
 
     Raises:
         TypeError: for takes that are no views yet.
@@ -40,7 +36,7 @@ def predict(model: LiftingNetwork | Student, views: Views, chunk: int = 4096) ->
             for i, v in zip(instant.split(chunk), view.split(chunk), strict=True)
         ]
     poses = torch.cat(parts).unflatten(0, (n, V))
-    return poses.masked_fill(~seen(views)[..., None, None], torch.nan)
+    return poses.masked_fill(~(views.w > 0).any(-1)[..., None, None], torch.nan)
 
 
 def errors(predicted: Tensor, views: Views) -> dict[str, Tensor]:
@@ -112,9 +108,7 @@ def evaluate(
 
 def _bone_spread(predicted: Tensor, truth: Tensor) -> Tensor:
     """Mean absolute error of the bones' lengths, metres: does the skeleton fit the person?"""
-    parents, children = (list(part) for part in zip(*H36M.bones, strict=True))
-    length = lambda Y: (Y[..., children, :] - Y[..., parents, :]).norm(dim=-1)  # noqa: E731
-    return (length(predicted) - length(truth)).abs().mean()
+    return (bones(predicted).norm(dim=-1) - bones(truth).norm(dim=-1)).abs().mean()
 
 
 def evaluate_real(model: LiftingNetwork | Student) -> dict[str, float]:

@@ -8,13 +8,13 @@ call `root_relative` on both sides first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
-from posebook.geometry.places import places
+from posebook.geometry.places import bones
 from posebook.geometry.skeleton import H36M, PCK3D_JOINTS
 from posebook.metrics.procrustes import fit, missed
 
@@ -90,34 +90,21 @@ def procrustes_align(predicted: Tensor, target: Tensor) -> Tensor:
     return (moved + found.center).permute(2, 1, 0).to(predicted.dtype).reshape(shape)
 
 
-def pck3d(
-    predicted: Tensor,
-    target: Tensor,
-    threshold: float = 0.150,
-    joints: Sequence[int] = PCK3D_JOINTS,
-) -> Tensor:
-    """Percentage of `joints` nearer than `threshold` (strictly) to the target, (...).
+def pck3d(predicted: Tensor, target: Tensor, threshold: float = 0.150) -> Tensor:
+    """Percentage of joints nearer than `threshold` (strictly), in the poses' unit, (...).
 
     MPI-INF-3DHP's official rule: 150 mm, 14 of 17 joints, both sides root-relative, not scaled.
-
-    Args:
-        threshold: in the poses' unit.
     """
-    near = per_joint_error(predicted, target)[..., list(joints)] < threshold
+    near = per_joint_error(predicted, target)[..., PCK3D_JOINTS] < threshold
     return 100 * near.to(predicted.dtype).mean(-1)
 
 
-def auc3d(
-    predicted: Tensor,
-    target: Tensor,
-    highest: float = 0.150,
-    joints: Sequence[int] = PCK3D_JOINTS,
-) -> Tensor:
+def auc3d(predicted: Tensor, target: Tensor, highest: float = 0.150) -> Tensor:
     """Mean of PCK3D over 31 equally spaced thresholds from 0 to `highest`, (...).
 
     The official rule counts the threshold 0, below which nothing lies: a perfect pose has 96.77.
     """
-    return area_under_pck(per_joint_error(predicted, target)[..., list(joints)], highest)
+    return area_under_pck(per_joint_error(predicted, target)[..., PCK3D_JOINTS], highest)
 
 
 def area_under_pck(error: Tensor, highest: float) -> Tensor:
@@ -131,10 +118,9 @@ def area_under_pck(error: Tensor, highest: float) -> Tensor:
     return 100 * near.to(error.dtype).mean((-1, -2))
 
 
-def mean_bone_length(joints: Tensor, bones: Sequence[tuple[int, int]] = H36M.bones) -> Tensor:
-    """Mean distance between the two ends of `bones` of each pose, (...)."""
-    parents, children = (places(ends, joints.device) for ends in zip(*bones))
-    return _distance(joints[..., children, :], joints[..., parents, :]).mean(-1)
+def mean_bone_length(joints: Tensor) -> Tensor:
+    """Mean length of the bones of each pose, (...)."""
+    return torch.linalg.vector_norm(bones(joints), dim=-1).mean(-1)
 
 
 def action_means(errors: Tensor, actions: Iterable[str]) -> dict[str, float]:
@@ -175,10 +161,6 @@ def _aligned_error(predicted: Tensor, target: Tensor) -> Tensor:
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
     """above / below, and 0 where below is 0: a collapsed pose has no scale to find."""
     return torch.where(below > 0, above / below.clamp(min=torch.finfo(below.dtype).tiny), 0)
-
-
-def _distance(a: Tensor, b: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(a - b, dim=-1)
 
 
 def _check_pair(predicted: Tensor, target: Tensor) -> None:

@@ -9,15 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from posebook.geometry.places import places
+from posebook.geometry.places import bones
 from posebook.geometry.skeleton import H36M
 
 
 def kinematic_chain(Y: Tensor) -> Tensor:
     """B B^T (..., 16, 16) of the bone vectors B (..., 16, 3) of poses (..., 17, 3)."""
-    parents, children = (places(ends, Y.device) for ends in zip(*H36M.bones, strict=True))
-    bones = Y[..., children, :] - Y[..., parents, :]
-    return bones @ bones.transpose(-1, -2)
+    B = bones(Y)
+    return B @ B.transpose(-1, -2)
 
 
 class _Path(nn.Module):

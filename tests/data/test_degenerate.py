@@ -22,7 +22,7 @@ def looking(name, at, target, roll=0.0, focal=1100.0):
     a = np.deg2rad(roll)
     turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
     R = turn @ np.stack([x, np.cross(z, x), z])
-    return Camera.from_center(name, R, at, [focal] * 2, [960, 540], (1920, 1080))
+    return Camera(name, R, at, [focal] * 2, [960, 540], (1920, 1080))
 
 
 RIGS = {
@@ -53,7 +53,7 @@ def nudged(camera, degrees, random):
     w = np.deg2rad(degrees) * random.standard_normal(3)
     turn = np.eye(3) + np.array([[0, -w[2], w[1]], [w[2], 0, -w[0]], [-w[1], w[0], 0]])
     u, _, v = np.linalg.svd(turn)
-    return Camera.from_center(
+    return Camera(
         camera.name, u @ v @ camera.R, camera.center, camera.focal, camera.principal,
         camera.resolution,
     )  # fmt: skip
@@ -137,7 +137,7 @@ def rigs(draw):
     elif kind == "around":
         turns = Rotation.from_matrix([looking("", c, [0, 0, 0.5]).R for c in centers])
     return kind, tuple(
-        Camera.from_center(f"c{k}", R, at, [1000.0, 1000.0], [960, 540], (1920, 1080))
+        Camera(f"c{k}", R, at, [1000.0, 1000.0], [960, 540], (1920, 1080))
         for k, (R, at) in enumerate(zip(turns.as_matrix(), centers))
     )
 

@@ -127,7 +127,7 @@ def test_left_and_right_stay_what_they_are(source, target):
 
 def take_of(name, T=3):
     cameras = tuple(
-        Camera.from_center(k, np.eye(3), [x, 0, 0], (1000, 1000), (500, 500), (1000, 1000))
+        Camera(k, np.eye(3), [x, 0, 0], (1000, 1000), (500, 500), (1000, 1000))
         for k, x in (("left", 0.0), ("right", 1.0))
     )
     J = len(joint_set(name))

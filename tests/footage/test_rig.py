@@ -168,9 +168,9 @@ def world_with(up):
     x = np.eye(3)[("xyz".index(up[1]) + 2) % 3]
     turn = np.stack([x, np.cross(z, x), z], axis=1)
     return tuple(
-        Camera.from_center(c.name, c.R @ turn.T, turn @ c.center, c.focal, c.principal,
-                           c.resolution) for c in TAKE.cameras
-    )  # fmt: skip
+        Camera(c.name, c.R @ turn.T, turn @ c.center, c.focal, c.principal, c.resolution)
+        for c in TAKE.cameras
+    )
 
 
 # ---------------------------------------------------------------- refusals

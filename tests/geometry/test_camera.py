@@ -23,7 +23,7 @@ INTRINSICS = [1100.0, 1150.0], [510.0, 490.0], (1000, 1002)
 def downward() -> Camera:
     """4 m above the floor, looking straight down; the picture's right is the world's x."""
     R = np.diag([1.0, -1.0, -1.0])
-    return Camera.from_center("down", R, [1.0, 2.0, 4.0], *INTRINSICS)
+    return Camera("down", R, [1.0, 2.0, 4.0], *INTRINSICS)
 
 
 def some_rotation(seed: int) -> np.ndarray:
@@ -56,7 +56,7 @@ def test_the_three_constructors_agree():
     R, center = some_rotation(0), np.array([1.0, -2.0, 3.0])
     x, y, z, w = Rotation.from_matrix(R.T).as_quat()
     made = (
-        Camera.from_center("a", R, center, *INTRINSICS),
+        Camera("a", R, center, *INTRINSICS),
         Camera.from_world_to_camera("b", R, -R @ center, *INTRINSICS),
         Camera.from_quaternion_c2w("c", [w, x, y, z], center, *INTRINSICS),
         Camera.from_quaternion_c2w("d", [-3 * w, -3 * x, -3 * y, -3 * z], center, *INTRINSICS),
@@ -180,7 +180,7 @@ def test_constructors_speak_of_what_they_were_given():
 def test_two_lenses_are_refused():
     lens = dict(radial=[0.1, 0, 0], distortion=[0.1, 0, 0, 0])
     with pytest.raises(ValueError, match="camera 'a': lens has two models"):
-        Camera.from_center("a", np.eye(3), np.zeros(3), *INTRINSICS, **lens)
+        Camera("a", np.eye(3), np.zeros(3), *INTRINSICS, **lens)
 
 
 # ---------------------------------------------------------------- equation 3.1
@@ -329,7 +329,7 @@ def test_a_turned_camera_sees_the_turned_world():
 
 @pytest.mark.parametrize("lens", [dict(distortion=[0.1, 0, 0, 0]), dict(fisheye=[0.1, 0, 0, 0])])
 def test_a_virtual_camera_has_no_lens_of_any_model(lens):
-    c = Camera.from_center("a", np.eye(3), np.zeros(3), *INTRINSICS, **lens)
+    c = Camera("a", np.eye(3), np.zeros(3), *INTRINSICS, **lens)
     assert not c.lens.is_ideal and camera.orbit(c, 30.0, np.zeros(3)).lens.is_ideal
 
 

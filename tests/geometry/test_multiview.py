@@ -24,7 +24,7 @@ def look_at(name, center, target=(0.0, 0.0, 0.9)):
     z = np.subtract(target, center)
     x = np.cross(z, [0.0, 0.0, 1.0])
     R = np.stack([axis / np.linalg.norm(axis) for axis in (x, np.cross(z, x), z)])
-    return Camera.from_center(name, R, center, (1145.0, 1144.0), (512.0, 515.0), (1000, 1002))
+    return Camera(name, R, center, (1145.0, 1144.0), (512.0, 515.0), (1000, 1002))
 
 
 RIG = [look_at(str(n), place) for n, place in enumerate(PLACES)]

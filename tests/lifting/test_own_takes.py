@@ -202,10 +202,9 @@ def two_days():
 
     def film(take, back):
         rig = tuple(
-            Camera.from_center(c.name, c.R, c.center - back * c.R[2], c.focal, c.principal,
-                               c.resolution)
+            Camera(c.name, c.R, c.center - back * c.R[2], c.focal, c.principal, c.resolution)
             for c in take.cameras
-        )  # fmt: skip
+        )
         pixels = np.stack([c.project(take.joints_3d.astype(float)) for c in rig], 1)
         return replace(take, joints_2d=pixels.astype(np.float32), cameras=rig, subject="anna")
 

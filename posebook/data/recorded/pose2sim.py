@@ -30,7 +30,7 @@ def load_pose2sim(extrinsics: str = "refined") -> ViewSequence:
         raise ValueError(f"extrinsics must be 'refined' or 'shipped', not {extrinsics!r}")
     arrays = read_embedded(ASSET, SHA256, REMEDY)
     cameras = tuple(
-        Camera.from_center(
+        Camera(
             str(name),
             arrays[f"{extrinsics}_R"][view],
             arrays[f"{extrinsics}_center"][view],

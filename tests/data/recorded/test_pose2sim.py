@@ -136,7 +136,7 @@ def ring(count=4):
         R = np.stack([x, np.cross(z, x), z])
         name = f"ring{len(cameras)}"
         focal, principal = [1500.0, 1500.0], [540.0, 960.0]
-        cameras.append(Camera.from_center(name, R, center, focal, principal, (1080, 1920)))
+        cameras.append(Camera(name, R, center, focal, principal, (1080, 1920)))
     return tuple(cameras)
 
 

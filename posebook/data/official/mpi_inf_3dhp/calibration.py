@@ -79,7 +79,7 @@ def _calibrated(path: Path, block: dict[str, list[str]]) -> Camera:
 
 def upright(camera: Camera, factor: float) -> Camera:
     """The camera in a world with z up, scaled by `factor`."""
-    return Camera.from_center(
+    return Camera(
         camera.name,
         camera.R @ UPRIGHT.T,
         factor * (UPRIGHT @ camera.center),

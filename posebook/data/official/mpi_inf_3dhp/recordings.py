@@ -121,7 +121,7 @@ def _test_field(path: Path, field: str, width: int) -> np.ndarray:
 def camera_of(name: str) -> Camera:
     """The camera of TS1 to TS6, in its own frame. Its file has no intrinsics; these were fitted."""
     lens = published(ASSET)["test_focal_center"][name]
-    return Camera.from_center(
+    return Camera(
         name, np.eye(3), np.zeros(3), lens["focal_px"], lens["center_px"], lens["resolution"]
     )
 
