@@ -300,7 +300,6 @@ def _draw(wanted) -> None:
     """File what pages draw and count from what trained rows left under runs/."""
     from posebook import results
     from posebook.experiments.drawn import OPTIONS, draw
-    from posebook.experiments.run import check_device
 
     out = wanted.out or results.results_folder()
     refuse_unwritable(out, "choose another with --out")
@@ -309,7 +308,6 @@ def _draw(wanted) -> None:
     for owner, names in OPTIONS.items():
         if (foreign := [name for name in given if name in names]) and wanted.what != owner:
             raise ValueError(f"--{', --'.join(foreign)} belong to {owner}, not to {wanted.what}")
-    check_device(wanted.device or "cpu")
     for path in draw(wanted.what, wanted.profile, out, **given):
         print("written:", path)
 

@@ -51,19 +51,6 @@ class Dictionary(nn.Module):
         Y = torch.einsum("pck,bk->bpc", self.D[0], phi)
         return Y - Y[:, H36M.root : H36M.root + 1]
 
-    def check(self, sizes: Sequence[int], joints: Sequence[str], where: str) -> None:
-        """Raise ValueError if a stored dictionary of these levels and joints is another one."""
-        if tuple(joints) != H36M.names:
-            raise ValueError(
-                f"{where}: the dictionary is for the joints {', '.join(joints)}, not for those of "
-                f"{H36M.name}; learn one on this joint set"
-            )
-        if tuple(sizes) != self.sizes:
-            raise ValueError(
-                f"{where}: the dictionary has levels of {list(sizes)} atoms, the network wants "
-                f"{list(self.sizes)}; choose the same, or learn another dictionary"
-            )
-
 
 class EncoderDecoder(nn.Module):
     """Deep NRSfM: block codes up the levels (eq. 4.5), camera and code at the top, body back down.
@@ -159,6 +146,15 @@ def load_dictionary(path: Path, model: EncoderDecoder) -> dict:
     """
     state = read(path, "joints", "sizes", "state")
     joints, sizes, weights = state.pop("joints"), state.pop("sizes"), state.pop("state")
-    model.dictionary.check(sizes, joints, str(path))
+    if tuple(joints) != H36M.names:
+        raise ValueError(
+            f"{path}: the dictionary is for the joints {', '.join(joints)}, not for those of "
+            f"{H36M.name}; learn one on this joint set"
+        )
+    if tuple(sizes) != model.dictionary.sizes:
+        raise ValueError(
+            f"{path}: the dictionary has levels of {sizes} atoms, the network wants "
+            f"{list(model.dictionary.sizes)}; choose the same, or learn another dictionary"
+        )
     model.load_state_dict(weights)
     return state

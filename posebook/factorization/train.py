@@ -118,7 +118,10 @@ def train(
             return value + again, logs | {"canonicalization": again}
         return value, logs
 
-    whole = _with(model, canonicalizer).to(pictures.X.device)
+    whole = model
+    if canonicalizer:  # is optimised as well
+        whole = torch.nn.ModuleDict({"model": model, "canonicalizer": canonicalizer})
+    whole.to(pictures.X.device)
     kept = folder and Checkpoint(folder / "training.pt", card.signature(
         whole, variant, profile, seed, data=data_digest(pictures.arrays()),
         teacher=teacher and data_digest(teacher.state_dict()),
@@ -145,10 +148,3 @@ def _adversary(pictures: Pictures, profile: Profile) -> Adversary:
         return poses[send(torch.randint(len(poses), (n,), generator=generator), poses.device)]
 
     return Adversary(real, profile.critic_width, pictures.X.device)
-
-
-def _with(model: FactorizationNetwork, canonicalizer: Canonicalizer | None) -> torch.nn.Module:
-    """What is optimised: the network, and the second one if there is one."""
-    if canonicalizer is None:
-        return model
-    return torch.nn.ModuleDict({"model": model, "canonicalizer": canonicalizer})

@@ -7,6 +7,7 @@ plain installation brings a second OpenCV along.
 
 import warnings
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 
 import cv2
 import numpy as np
@@ -41,17 +42,11 @@ def detect(
         ModuleNotFoundError: in a sentence with the command that installs it.
     """
     with _network(video=boxes is None and people == 1) as network:
-        if boxes is None and people > 1:
-            for picture in pictures:
-                yield _one_after_the_other(network, picture, people)
-            return
-        if boxes is None:
-            for picture in pictures:
-                joints, confidence = _pose(network, picture, np.zeros(2))
-                yield joints[None], confidence[None]
-            return
-        for picture, people in zip(pictures, boxes):
-            found = [_in_box(network, picture, box) for box in people]
+        for picture, around in zip(pictures, repeat(None) if boxes is None else boxes):
+            if around is None:
+                found = _one_after_the_other(network, picture, people)
+            else:
+                found = [_in_box(network, picture, box) for box in around]
             yield np.stack([j for j, _ in found]), np.stack([c for _, c in found])
 
 
@@ -86,9 +81,7 @@ def _in_box(network, picture: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, 
     return _pose(network, np.ascontiguousarray(cut), np.array([left, top]))
 
 
-def _one_after_the_other(
-    network, picture: np.ndarray, people: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _one_after_the_other(network, picture: np.ndarray, people: int) -> list[tuple]:
     left, found = picture.copy(), []
     for _ in range(people):
         joints, confidence = _pose(network, left, np.zeros(2))
@@ -99,8 +92,7 @@ def _one_after_the_other(
         hull, size = cv2.convexHull(known), np.ptp(known, axis=0).max()
         cv2.fillConvexPoly(left, hull, GREY)
         cv2.polylines(left, [hull], True, GREY, max(1, int(2 * AROUND * size)))
-    found += [_nobody()] * (people - len(found))
-    return np.stack([j for j, _ in found]), np.stack([c for _, c in found])
+    return found + [_nobody()] * (people - len(found))
 
 
 def _pose(network, picture: np.ndarray, corner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

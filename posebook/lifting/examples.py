@@ -58,35 +58,24 @@ def predictions(
     starts = np.cumsum([0, *map(len, sequences)])
     poses, errors = [], []
     for kind, places in choose(sequences).items():
-        for sequence, frame, view in places:
-            at = int(starts[sequence]) + frame, view
+        for number, frame, view in places:
+            sequence = sequences[number]
+            at = int(starts[number]) + frame, view
             with torch.inference_mode():
                 Y, r = model(views.X[at][None])
             seen = project(global_pose(Y, r))[0].double().numpy()
             errors.append(float(mpjpe(Y[0], truth[at])) * 1000)
-            poses.append(
-                _example(kind, sequences[sequence], frame, view)
-                | {
-                    "projected_2d": np.round(sequences[sequence].cameras[view].pixels(seen), 1),
-                    "predicted_mm": torch.round(Y[0] * 1000).int(),
-                    "truth_mm": torch.round(truth[at] * 1000).int(),
-                    "mpjpe_mm": errors[-1],
-                }
-            )
+            poses.append({
+                "kind": kind, "subject": sequence.subject, "action": sequence.action,
+                "frame": frame, "view": view,
+                "hidden_joints": int(sequence.occluded[frame, view].sum()),
+                "joints_2d": np.round(sequence.joints_2d[frame, view], 1),
+                "confidence": np.round(sequence.confidence[frame, view], 2),
+                "projected_2d": np.round(sequence.cameras[view].pixels(seen), 1),
+                "predicted_mm": torch.round(Y[0] * 1000).int(),
+                "truth_mm": torch.round(truth[at] * 1000).int(), "mpjpe_mm": errors[-1],
+            })  # fmt: skip
     return poses, {"mpjpe_mm": float(np.mean(errors))}
-
-
-def _example(kind: str, sequence: ViewSequence, frame: int, view: int) -> dict:
-    return {
-        "kind": kind,
-        "subject": sequence.subject,
-        "action": sequence.action,
-        "frame": frame,
-        "view": view,
-        "hidden_joints": int(sequence.occluded[frame, view].sum()),
-        "joints_2d": np.round(sequence.joints_2d[frame, view], 1),
-        "confidence": np.round(sequence.confidence[frame, view], 2),
-    }
 
 
 def as_large_as(pose: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float]:

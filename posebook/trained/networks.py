@@ -40,7 +40,10 @@ def load(name: str, folder: Path = FOLDER) -> tuple[tuple[nn.Module, ...], dict]
         ValueError: for an unknown name, and for a file that is not the one its card describes.
         FileNotFoundError: where the files are not there.
     """
-    card = read_card(name, folder)
+    path = files_of(name, folder)[-1].with_suffix(".json")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; {_RESTORE}")
+    card = json.loads(path.read_text(encoding="utf-8"))
     networks = untrained(name, card["profile"], card["parameters"])
     for part, network in zip(files_of(name, folder), networks, strict=True):
         _fill(network, part, card["files"].get(part.name))
@@ -52,14 +55,6 @@ def files_of(name: str, folder: Path = FOLDER) -> list[Path]:
     if name not in ROWS:
         raise ValueError(f"no trained weights {name!r}; there are {', '.join(ROWS)}")
     return [folder / f"{name}{part}.safetensors" for part in PARTS.get(ROWS[name][1], ("",))]
-
-
-def read_card(name: str, folder: Path = FOLDER) -> dict:
-    """What the card of a trained row says. Raises as `load`."""
-    path = files_of(name, folder)[-1].with_suffix(".json")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; {_RESTORE}")
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def untrained(name: str, profile: str, parameters: Mapping) -> tuple[nn.Module, ...]:

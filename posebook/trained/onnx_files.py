@@ -7,6 +7,7 @@ videos, what is computed once a frame, and what is computed of the frames of a w
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -88,6 +89,8 @@ def export(name: str, path: Path) -> list[str]:
         raise ValueError(f"{path}: call the file NAME.onnx")
     if path.is_dir():
         raise ValueError(f"{path} is a folder; choose another name")
+    if not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
+        raise ModuleNotFoundError(ABSENT)
     refuse_unwritable(path.parent, "name another folder")
     networks, card = load(name)
     said = []
@@ -104,11 +107,7 @@ def export(name: str, path: Path) -> list[str]:
 
 
 def write(graph: Graph, path: Path) -> None:
-    """One file. Raises ModuleNotFoundError in a sentence."""
-    try:
-        import onnxscript  # noqa: F401
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(ABSENT) from None
+    """One file, at `path`."""
     free = {0: torch.export.Dim("batch")}
     shapes = (tuple(free for _ in graph.example),) if graph.free else None
     torch.onnx.export(
@@ -119,15 +118,9 @@ def write(graph: Graph, path: Path) -> None:
 
 
 def difference(graph: Graph, path: Path) -> float:
-    """How far onnxruntime's answers are from the network's, in parts of the largest number.
+    """How far onnxruntime's answers are from the network's, in parts of the largest number."""
+    from onnxruntime import InferenceSession
 
-    Raises:
-        ModuleNotFoundError: in a sentence, where onnxruntime is not installed.
-    """
-    try:
-        from onnxruntime import InferenceSession
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(ABSENT) from None
     given = graph.example
     if graph.free:  # of another number than the one that was written
         given = tuple(torch.cat([part, part.flip(0)])[:-1] for part in given)

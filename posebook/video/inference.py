@@ -195,11 +195,7 @@ def stream(
             return
         X, maps, gates = held.parts
         size = stop - start
-        H, state = recursion(model.tce, maps[:size], None if gates is None else gates[:size], state)
-        if model.directions == 2:
-            tce = model.tce_after or model.tce
-            theirs = gates if model.tce_after is None else tce.input_gates(maps)
-            H = H + _backwards(tce, maps, theirs)[:size]
+        H, state = _both_ways(model, maps, gates, size, state)
         yield model.decode(H, X[:size] if model.residual else None)
         start = stop
         held.forget(start)
@@ -208,11 +204,7 @@ def stream(
 def whole_clip(model: VideoNetwork, X: Tensor) -> Tensor:
     """Outputs for features X (T, C, h, w) of all frames of a clip: `stream` in a single block."""
     _needs_recursion(model)
-    maps, gates = model.prepare(X)
-    H, _ = recursion(model.tce, maps, gates)
-    if model.directions == 2:
-        tce = model.tce_after or model.tce
-        H = H + _backwards(tce, maps, gates if tce is model.tce else tce.input_gates(maps))
+    H, _ = _both_ways(model, *model.prepare(X), len(X))
     return model.decode(H, X)
 
 
@@ -238,9 +230,15 @@ def recursion(tce, maps: Tensor, gates: Tensor | None, state=None) -> tuple[Tens
     return torch.cat(out), state
 
 
-def _backwards(tce, maps: Tensor, gates: Tensor | None) -> Tensor:
-    H, _ = recursion(tce, maps.flip(0), None if gates is None else gates.flip(0))
-    return H.flip(0)
+def _both_ways(model: VideoNetwork, maps, gates, size: int, state=None) -> tuple[Tensor, tuple]:
+    """Enhanced maps of the first `size` frames, and what the next block goes on with forwards."""
+    H, state = recursion(model.tce, maps[:size], None if gates is None else gates[:size], state)
+    if model.directions == 2:
+        tce = model.tce_after or model.tce
+        theirs = gates if tce is model.tce else tce.input_gates(maps)
+        back, _ = recursion(tce, maps.flip(0), None if theirs is None else theirs.flip(0))
+        H = H + back.flip(0)[:size]
+    return H, state
 
 
 def counting(function, *args) -> tuple[object, int]:
