@@ -1,21 +1,13 @@
 """Chapter 2: 2D poses in video, with the help of neighbouring frames."""
 
 from posebook.video import (
-    backbone,
     base_network,
     conditions,
-    crops,
     evaluate,
     features,
-    flow,
     frames,
-    heads,
-    heatmaps,
     inference,
-    losses,
-    lstm_pose_machine,
     measures,
-    network,
     offsets,
     predict,
     prepare,
@@ -23,6 +15,5 @@ from posebook.video import (
     run,
     speed,
     strips,
-    tce,
     train,
 )

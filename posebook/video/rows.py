@@ -21,20 +21,13 @@ class Variant:
     """What makes a row.
 
     Attributes:
-        front: what stands between encoder and TCE module, see `VideoNetwork`.
-        aggregation: see `TCE`.
-        directions: see `VideoNetwork`.
+        front, directions, separate, residual, added, reduce: see `VideoNetwork`.
+        aggregation, start, offsets: see `TCE`.
         flow: average heatmaps along the optical flow.
         loss: "heatmap", "integral" or "regression".
         erasing: random erasing in the second step.
         N: neighbours at either side.
         stride: frames from one neighbour to the next.
-        start: see `TCE`.
-        offsets: see `TCE`.
-        separate: see `VideoNetwork`.
-        residual: see `VideoNetwork`.
-        added: see `VideoNetwork`.
-        reduce: see `VideoNetwork`.
         ends: beyond the ends of a clip, "repeat" the end frame or "truncate" the window.
         pretrained: base network from "stills", or without any from the "clips" alone.
         trained: False to measure the base network as it is.
