@@ -147,6 +147,10 @@ VARIANTS: dict[str, Variant] = {
     "res50-tce-bc-longer": _BC_LONGER,
     "res50-tce-bc-added-longer": replace(_BC_LONGER, added=True),
     "res50-ms-tce-bc-re-longer": replace(_BC_LONGER, front="multi", residual=True),
+    # One direction that begins as nothing added, and single frames on the same base network
+    "frames-longer": _FRAME_LONGER,
+    "tce-s-added-longer": replace(_BC_LONGER, aggregation="sum", directions=1, added=True),
+    "tce-c-added-longer": replace(_BC_LONGER, directions=1, added=True),
 }  # fmt: skip
 
 # What is run, in this order.
@@ -177,6 +181,7 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
         "res50-tce-c-longer", "res50-tce-bc-longer", "res50-tce-bc-added-longer",
         "res50-ms-tce-bc-re-longer",
     ),
+    "added-2.3": ("frames-longer", "tce-s-added-longer", "tce-c-added-longer"),
 }  # fmt: skip
 
 # Experiments, and rows, on which no claim of the thesis rests: how often they are run at most.
