@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -176,6 +176,22 @@ def verdict(gap: Gap, expected_sign: int, margin: float | None = None) -> str:
         return "confirmed" if gap.mean * expected_sign > 0 else "contradicted"
     margin = gap.margin if margin is None else margin
     return NO_DIFFERENCE if max(-gap.low, gap.high) < margin else "undecided"
+
+
+def met(gap: Gap, good: Callable[[float], bool]) -> str:
+    """Whether a goal that was set beforehand is met by an interval, or only by its mean.
+
+    Args:
+        good: whether one number meets the goal.
+    """
+    if gap.n == 0:
+        return "not run"
+    said = "met" if good(gap.mean) else "missed"
+    if math.isnan(gap.low):
+        return f"{said} by the mean, no interval yet"
+    if good(gap.low) == good(gap.mean) == good(gap.high):
+        return said
+    return f"{said} by the mean, undecided by the interval"
 
 
 def _by_variant(frame: pd.DataFrame, metric: str) -> dict[str, np.ndarray]:

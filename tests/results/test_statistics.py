@@ -130,6 +130,23 @@ def test_verdicts(a, b, expected):
     assert results.verdict(gap, -1) == expected
 
 
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "expected"),
+    [
+        (0.7, 0.6, 0.8, "met"),
+        (0.7, 0.6, 0.81, "met by the mean, undecided by the interval"),
+        (0.9, 0.85, 0.95, "missed"),
+        (0.9, 0.75, 1.05, "missed by the mean, undecided by the interval"),
+        (0.7, math.nan, math.nan, "met by the mean, no interval yet"),
+        (0.9, math.nan, math.nan, "missed by the mean, no interval yet"),
+    ],
+)
+def test_a_goal_is_met_by_a_whole_interval(mean, low, high, expected):
+    gap = results.Gap(mean, low, high, 1 if math.isnan(low) else 5)
+    assert statistics.met(gap, lambda x: x <= 0.8) == expected
+    assert statistics.met(gap._replace(n=0), lambda x: x <= 0.8) == "not run"
+
+
 def test_a_verdict_needs_a_direction():
     with pytest.raises(ValueError, match="expected_sign"):
         results.verdict(results.Gap(1.0, 0.5, 1.5, 3, False), 0)
