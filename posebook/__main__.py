@@ -105,8 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     add_motion(command)
 
     command = add("draw", _draw, "file what pages draw from trained rows, or time the networks")
-    command.add_argument("what", help="figure-3.5, figure-4.4, conditions, floors, "
-                         "away-from-home or runtime")  # fmt: skip
+    command.add_argument("what", help="such as conditions or runtime; a wrong name lists them all")
     add_profile(command)
     command.add_argument("--out", type=Path, help="folder for the results; default: book/results")
     command.add_argument("--size", help="of runtime's networks: thesis (default), laptop or smoke")

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import nbformat
 
+from posebook.book.tables import behind
 from posebook.book.thesis import printed
 from posebook.experiments import catalogue
 from posebook.palette import method_color
@@ -150,7 +151,10 @@ RESULTS = (
 
 
 def landing(profile: str = "laptop") -> str:
-    """The turning picture, the results, and where frames help, for the landing page."""
+    """The turning picture, the results, and where frames help, for the landing page.
+
+    Under both pictures stands the command that computes them.
+    """
     lines = []
     for page, question, metric, rows in RESULTS:
         table = summary(read_rows(profile, rows), metric)
@@ -167,7 +171,9 @@ def landing(profile: str = "laptop") -> str:
         "condition <ch-not-seen>`, and the bars below).",
     )
     raw = "```{{raw}} html\n{}\n```\n"
-    return raw.format(turning()) + "\n" + "\n".join(lines) + "\n\n" + raw.format(bars(gains))
+    above = f"{raw.format(turning())}\n{behind('figure-3.1', profile)}\n\n"
+    below = f"\n\n{raw.format(bars(gains))}\n{behind('conditions', profile)}\n"
+    return above + "\n".join(lines) + below
 
 
 def gains_at_hidden_joints(profile: str) -> dict[str, Gap]:

@@ -285,7 +285,8 @@ def predicate(word: str) -> str:
 def behind(name: str, profile: str = "laptop") -> str:
     """The line under what is named in the catalogue, such as "figure-2.6": `source` by name."""
     rows, drawn = catalogue.select([name])
-    experiments = [e for found in drawn.values() for e in found.experiments if e == name]
+    shown_as = (name, *catalogue.ALSO_SHOWN.get(name, ()))
+    experiments = [e for found in drawn.values() for e in found.experiments if e in shown_as]
     shown = read_rows(profile, rows) if not experiments else read_results(profile, experiments[0])
     parts = [made_by(shown)] if len(shown) else ["not run yet"]
     gone = sorted(set(shown.loc[shown["state"] == MOVED, "variant"])) if len(shown) else []

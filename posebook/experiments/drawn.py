@@ -23,23 +23,21 @@ from posebook.data.recorded.views import see_clips
 from posebook.data.sources import EMBEDDED_VIDEO, EMBEDDED_VIEWS, load_views
 from posebook.data.views import Views, collect
 from posebook.experiments import floors
-from posebook.experiments.catalogue import DRAWN, command, find, settings
+from posebook.experiments.catalogue import (
+    COUNTED,
+    DRAWN,
+    TAKEN_APART,
+    command,
+    find,
+    settings,
+)
 from posebook.experiments.run import check_device
 from posebook.paths import runs_folder
 from posebook.training import checkpoint
 from posebook.video.frames import Frames, fingerprint
 
-SINGLE = "table-2.3/res50"
-FULL = "table-2.5/res50-ms-tce-bc-re"
-# Rows whose errors are taken apart, those that the strips show, the one whose offsets are drawn.
-TAKEN_APART = (SINGLE, "table-2.3/res50-of", "table-2.3/res50-tce-bc", FULL)
-STRIPS = (SINGLE, "table-2.3/res50-of", FULL)
-OFFSETS_OF = "table-2.3/res50-tce-bc"
-# Rows that are counted by all protocols.
-COUNTED = (
-    "table-2.1/ours", FULL, "table-2.1/ours-split2", "table-2.1/ours-split3",
-    "table-2.2/ours-penn13-clips", "table-2.2/ours-penn13",
-)  # fmt: skip
+SINGLE, FLOW, OFFSETS_OF, FULL = TAKEN_APART  # the third is the one whose offsets are drawn
+STRIPS = (SINGLE, FLOW, FULL)
 
 
 def draw(name: str, profile: str, folder: Path, **options) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """The one path of every run: a row of the catalogue, a profile and a seed become a record."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,8 @@ def run(
     held = folder if processes.rank() == 0 else None
     with exclusive(held), stoppable(), _enough_memory(found, profile), card.using(options):
         processes.largest(0)  # the first process holds the folder before any goes on
+        if held:
+            _say_what_is_left_alone(row, held)
         outcome = outcome_of(found, profile, seed, dataset, device, folder, keep=keep)
         record = record_of(found, profile, seed, dataset, device, outcome)
         return outcome.networks, record | made_by
@@ -111,6 +114,18 @@ def run_folder(
     digests = [digest[7:15] for digest in (code_digest(), *motion_of(dataset).values())]
     mine = "-".join([*digests, key_of(**versions())[:8], *options.on])
     return folder_of(dataset, runs_folder()) / profile / f"{row}--seed{seed}" / mine
+
+
+def _say_what_is_left_alone(row: str, mine: Path) -> None:
+    """Whoever expects a killed run to go on learns why it begins anew."""
+    left = {checkpoint.parent for checkpoint in mine.parent.glob("*/*training.pt")}
+    if left and mine not in left:
+        last = max(left, key=lambda folder: folder.stat().st_mtime)
+        print(
+            f"A training of {row} by other code, packages or options lies in {last}; it is left "
+            "alone, and this one begins anew.",
+            file=sys.stderr,
+        )
 
 
 def outcome_of(

@@ -10,6 +10,7 @@ from posebook.book import tables
 from posebook.experiments import catalogue
 from posebook.lifting.rows import EXPERIMENTS
 from posebook.results.checks import MOVED
+from posebook.results.records import read_results
 from posebook.results.statistics import Gap
 
 OURS, REPROJ = "table-3.1/trans-reproj", "table-3.1/reproj"
@@ -204,6 +205,11 @@ def test_whatever_is_named_has_its_command_and_its_makers(name):
     kind, _, number = name.partition("-")
     asked = f"{kind.upper()}={number}" if kind in ("table", "figure") else f"ROW={name}"
     assert f"`make results PROFILE=laptop {asked}`" in said
+
+
+def test_a_figure_that_is_drawn_under_another_name_has_the_makers_of_what_is_drawn():
+    made = tables.made_by(read_results("laptop", "figure-3.5"))
+    assert f"{made};" in tables.behind("figure-3.1")
 
 
 def test_means_of_the_same_draws():

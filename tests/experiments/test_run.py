@@ -180,6 +180,22 @@ def test_what_other_code_left_is_no_obstacle(monkeypatch, folder):
     assert (other / "training.pt").read_bytes() == b"of other code", "it lies beside, untouched"
 
 
+def test_a_training_that_begins_anew_beside_another_says_so_once(monkeypatch, capsys):
+    run(ROW, "smoke", 0, keep=True)
+    run(ROW, "smoke", 0, keep=True)
+    assert "begins anew" not in capsys.readouterr().err
+    left = run_folder(ROW, "smoke", 0, "embedded-views")
+    monkeypatch.setattr(runs, "code_digest", lambda: "sha256:" + "9" * 64)
+    run(ROW, "smoke", 0, keep=True)
+    [said] = [line for line in capsys.readouterr().err.splitlines() if "anew" in line]
+    assert said == (
+        f"A training of {ROW} by other code, packages or options lies in {left}; it is left alone, "
+        "and this one begins anew."
+    )
+    run(ROW, "smoke", 0, keep=True)
+    assert "begins anew" not in capsys.readouterr().err, "it goes on at its own checkpoint"
+
+
 def test_a_run_with_options_says_so_and_has_a_folder_of_its_own():
     [plain], record = run(ROW, "smoke", 0, keep=True)
     [found], other = run(ROW, "smoke", 0, keep=True, options=Options(bf16=True))
