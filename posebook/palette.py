@@ -21,7 +21,6 @@ METHODS = {
 ROWS = {
     "table-2.3/res50-tce-c": "Res50-TCE-C", "table-2.3/res50-tce-bc": "Res50-TCE-BC",
     "table-3.1/trans-reproj": "Trans_Reproj", "table-3.1/trans-reproj-da": "Trans_Reproj+DA",
-    "table-3.3/trans-reproj-target": "Trans_Reproj, target weights",
     "table-4.1/baseline-cf": "Baseline+CF",
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ import pytest
 
 from posebook import palette
 from posebook.book import plot
+from posebook.experiments import catalogue
 from posebook.geometry.skeleton import H36M
 
 matplotlib.use("Agg")
@@ -131,6 +132,11 @@ def test_every_seed_is_a_dot_and_the_mean_a_bar(ax):
 def test_a_method_has_one_colour(title, row, like):
     assert palette.method_color(title, row) == palette.METHODS[like]
     assert palette.method_color("a choice of ours", "tce-choices/half-width") == palette.OTHER
+
+
+def test_rows_with_another_title_are_rows_and_their_methods_have_colours():
+    assert palette.ROWS.keys() <= catalogue.rows().keys()
+    assert set(palette.ROWS.values()) <= palette.METHODS.keys()
 
 
 def test_figures_take_a_methods_colour_from_the_table(ax):
