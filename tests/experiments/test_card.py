@@ -27,6 +27,8 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 from posebook.experiments import catalogue
 from posebook.experiments.run import outcome_of
 from posebook.factorization.rows import VARIANTS
+from posebook.trained import onnx_files
+from posebook.trained.networks import ROWS, keep, load
 from posebook.training import loop
 
 aten = torch.ops.aten
@@ -34,6 +36,7 @@ BY_INDEX = (aten.index.Tensor, aten.index_put_.default, aten._index_put_impl_.de
 COPIES = (aten._to_copy.default, aten.copy_.default)
 OF_UNKNOWN_SIZE = (aten.nonzero.default, aten.masked_select.default, aten._unique2.default)
 SAMPLE = ("table-3.1/reproj-adv", "table-2.3/res50-tce-s", "beyond-4/consistent")
+EXPORTED = ("trans-reproj", "baseline-cf")
 EVERY = os.environ.get("POSEBOOK_EVERY_ROW")
 
 
@@ -281,6 +284,27 @@ def test_a_row_that_is_killed_on_the_card_goes_on_there(name, steps, kept, tmp_p
     found = outcome(name, "card:0", tmp_path, kept)
     assert len(steps) < 40, "it began anew"
     assert_same(found, expected)
+
+
+@pytest.mark.parametrize("name", ROWS if EVERY else EXPORTED)
+def test_what_is_exported_from_the_card_answers_on_a_processor_as_what_was_trained_there(
+    name, steps, kept, tmp_path, monkeypatch
+):
+    row = f"{ROWS[name][0]}/{name}"
+    made = {}
+    for device in ("cpu", "card:0"):
+        found = outcome(row, device, cache=kept)
+        folder = tmp_path / device.partition(":")[0]
+        keep(name, found.networks, {"profile": "smoke", "parameters": found.parameters}, folder)
+        made[device], _ = load(name, folder)
+    on_card = [isinstance(weight, Card) for part in found.networks for weight in part.parameters()]
+    assert all(on_card), "it was to lie on the card"
+    weights = [weight for part in made["card:0"] for weight in part.state_dict().values()]
+    assert not any(isinstance(weight, Card) for weight in weights)
+    monkeypatch.setattr(onnx_files, "load", lambda name: load(name, folder))
+    onnx_files.export(name, tmp_path / "net.onnx")
+    for graph in onnx_files.graphs(name, made["cpu"], "smoke"):
+        assert onnx_files.difference(graph, tmp_path / f"net{graph.suffix}.onnx") < 1e-3
 
 
 def test_the_card_refuses_and_counts_what_a_real_one_does(steps):
