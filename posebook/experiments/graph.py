@@ -64,13 +64,15 @@ def walk(
     with exclusive(runs_folder()):
         snakemake("--unlock", "--config", *config)
         _measure_lost(profile, chosen.values(), drawn, seeds, dataset)
-        if again:  # else a run would find its checkpoint and have nothing to do
-            options.append("--forceall")
-            runs = folder_of(dataset, runs_folder()) / profile
-            for row in chosen.values():
-                for seed in row.runs(seeds):
-                    _forget(runs / f"{row.name}--seed{seed}")
-        return snakemake(*options, "--config", *config)
+        if not again:
+            return snakemake(*options, "--config", *config)
+        _forget_all(profile, chosen.values(), drawn, seeds, dataset)
+        try:
+            return snakemake(*options, "--config", *config)
+        except KeyboardInterrupt as stopped:
+            number = stopped.status - 128 if isinstance(stopped, Stopped) else signal.SIGINT
+            kept = "what the runs have done is kept; the same command without --again goes on there"
+            raise Stopped(number, kept) from stopped
 
 
 def refuse_unready(cluster: Path) -> None:
@@ -218,6 +220,20 @@ def _undo_without(done: Path, records: Iterable[Path]) -> None:
         except (FileNotFoundError, ValueError):
             print(f"{record} is gone or damaged; its run is measured again", flush=True)
             done.unlink(missing_ok=True)
+
+
+def _forget_all(
+    profile: str, rows: Iterable[catalogue.Row], drawn: Iterable[str], seeds: int, dataset: str
+) -> None:
+    """Nothing that was asked for counts as done any more: whoever is stopped goes on, and need not
+    begin again."""
+    runs = folder_of(dataset, runs_folder()) / profile
+    for row in rows:
+        for seed in row.runs(seeds):
+            (runs / f"{row.name}--seed{seed}.ipynb").unlink(missing_ok=True)
+            _forget(runs / f"{row.name}--seed{seed}")
+    for name in drawn:
+        (runs / f"{name}.done").unlink(missing_ok=True)
 
 
 def _forget(run: Path) -> None:

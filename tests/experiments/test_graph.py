@@ -244,7 +244,31 @@ def test_again_forgets_checkpoints_and_keeps_networks(dataset, plans, tmp_path):
     graph.walk([], "smoke", dataset=dataset, again=True)
     gone = [file for file in files if not file.exists()]
     assert gone == [f for f in files if "/smoke/" in str(f) and f.name.endswith("training.pt")]
-    assert "--forceall" in plans[-1]
+
+
+def test_again_that_was_stopped_goes_on_without_it(tmp_path, plans, monkeypatch):
+    """What was finished before counts as done no more, though no run of it has begun."""
+    finished = [tmp_path / "smoke" / "table-3.1" / f"reproj--seed{seed}.ipynb" for seed in range(3)]
+    finished += [tmp_path / "smoke" / "floors.done"]
+    finished[0].parent.mkdir(parents=True)
+    for file in finished:
+        file.touch()
+
+    told = []
+
+    def stop(*arguments):
+        if "--unlock" not in arguments:
+            raise told[-1]
+
+    monkeypatch.setattr(graph, "snakemake", stop)
+    for stopped, status in ((KeyboardInterrupt(), 130), (Stopped(signal.SIGTERM, ""), 143)):
+        told.append(stopped)
+        with pytest.raises(Stopped, match="the same command without --again goes on") as found:
+            graph.walk(["table-3.1/reproj", "floors"], "smoke", seeds=2, again=True)
+        assert found.value.status == status
+    assert [file for file in finished if file.exists()] == finished[2:3], "not asked for"
+    with pytest.raises(Stopped, match="^$"):
+        graph.walk(["table-3.1/reproj"], "smoke", seeds=2)
 
 
 def test_again_forgets_nothing_but_what_was_asked_for(plans, tmp_path):
