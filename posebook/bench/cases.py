@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from posebook.bench import references
 from posebook.bench.measure import Case
 from posebook.data.fixtures import images
 from posebook.data.official import jhmdb
-from posebook.data.pairs import draw_views, gather
+from posebook.data.pairs import PairBatch, draw_views, gather
 from posebook.data.rendered import render
 from posebook.data.rendered.takes import still_take
 from posebook.data.views import Views
@@ -98,25 +99,42 @@ def data_cases(views: Views, size: BenchSize) -> list[Case]:
 
 
 def step_case(views: Views, size: BenchSize, width: int) -> Case:
-    """A whole step of row `trans-reproj`, data included."""
+    """A whole step of row `trans-reproj`, data included, beside one whose samples are copied one by
+    one and whose optimiser goes from weight to weight."""
     dropout, batch = (0.25, 2 * size.batch) if width >= 1024 else (0.0, size.batch // 2)
     profile = replace(rows.PROFILES["laptop"], width=width, dropout=dropout, batch=batch)
     variant = rows.VARIANTS["trans-reproj"]
-    seed_everything(0)
-    model = prepare.build(profile, variant)
-    weights = list(model.parameters())
-    optimiser = torch.optim.Adam(weights, lr=1e-3, fused=True)
     order = EpochOrder(len(views), batch, 0)
 
-    def step():
-        instant = order.batch(0)
-        pair = gather(views, instant, *draw_views(views, batch, draw(0, 0)))
-        value, _, _ = pair_loss(model, views, pair, variant)
-        optimiser.zero_grad(set_to_none=True)
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimiser.step()
+    def step_of(next_pairs, **how):
+        seed_everything(0)
+        model = prepare.build(profile, variant)
+        weights = list(model.parameters())
+        optimiser = torch.optim.Adam(weights, lr=1e-3, **how)
 
+        def step():
+            value, _, _ = pair_loss(model, views, next_pairs(), variant)
+            optimiser.zero_grad(set_to_none=True)
+            value.backward()
+            torch.nn.utils.clip_grad_norm_(weights, 1.0)
+            optimiser.step()
+            return value
+
+        return step, weights
+
+    def drawn():
+        instant = order.batch(0)
+        return instant, *draw_views(views, batch, draw(0, 0))
+
+    tables = [part.numpy() for part in (views.X, views.w, views.rig, views.R, views.t)]
+    chosen = torch.stack(drawn(), 1).numpy()
+
+    def one_by_one():
+        parts = next(references.pairs_one_by_one(tables, chosen, batch))
+        return PairBatch(*parts, None, None, *torch.from_numpy(chosen).T)
+
+    step, weights = step_of(lambda: gather(views, *drawn()), fused=True)
+    plain, _ = step_of(one_by_one, fused=False, foreach=False)
     flops = moved = 0.0
     n = 2 * batch  # both views of a pair
     for outputs, inputs in (weight.shape for weight in weights if weight.dim() == 2):
@@ -124,7 +142,8 @@ def step_case(views: Views, size: BenchSize, width: int) -> Case:
         products = 2 if inputs < width and outputs == width else 3
         flops += products * 2.0 * n * outputs * inputs
         moved += products * 4.0 * (n * outputs + n * inputs + outputs * inputs)
-    return Case(f"lifting step, width {width}", "pair", batch, step, flops=flops, bytes=moved)
+    name = f"lifting step, width {width}"
+    return Case(name, "pair", batch, step, plain, flops=flops, bytes=moved)
 
 
 def metric_cases(size: BenchSize) -> list[Case]:
@@ -178,7 +197,8 @@ def video_cases(size: BenchSize) -> list[Case]:
 
 
 def data_file_cases(folder: Path) -> list[Case]:
-    """Rendering a picture, and reading clips of JHMDB beside SciPy and OpenCV alone."""
+    """Rendering a picture, beside one whose triangles are drawn one by one, and reading clips of
+    JHMDB beside SciPy and OpenCV alone."""
     take = still_take("train", 0)
     clips = images.jhmdb_clips()
     images.write_jhmdb(folder, clips)
@@ -192,8 +212,12 @@ def data_file_cases(folder: Path) -> list[Case]:
         train, test = jhmdb.load_clips(folder)
         return [picture for clip in (*train, *test) for picture in clip.pictures]
 
+    def one_by_one():  # light, shadow, blur and noise are the same in both
+        with patch.object(render, "draw", references.draw_one_by_one):
+            return render.expose(take, 0)
+
     return [
-        Case("rendering", "picture", 1, lambda: render.expose(take, 0)),
+        Case("rendering", "picture", 1, lambda: render.expose(take, 0), one_by_one),
         Case("loading JHMDB", "clip", len(clips), ours, plain),
     ]
 

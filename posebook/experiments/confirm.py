@@ -9,6 +9,7 @@ it.
 
 import json
 import math
+import signal
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
@@ -36,7 +37,7 @@ from posebook.results.checks import (
 from posebook.results.provenance import code_digest, commit
 from posebook.results.records import plain, read_result, write
 from posebook.storage import refuse_unwritable
-from posebook.training.stopping import stoppable
+from posebook.training.stopping import Stopped, stoppable
 
 # Relative, at the first step of a stage; it grows from step to step. AVX2 and AVX-512 differ by at
 # most 7e-6, another rotation formula by 1e-3 at the twentieth step of the most sensitive rows; the
@@ -281,9 +282,10 @@ def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: boo
                 del wanted[run]
         if not wanted:
             raise ValueError("\n".join(unread))
+    kept = "traces that were written" if write_traces else f"verdicts noted in {folder / FILE}"
     bar = tqdm(total=len(wanted), desc="rows", unit="run")
     workers = ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread)
-    with bar, workers as pool, _ending_all():
+    with bar, workers as pool, _ending_all(kept):
         parts = chunks(profile, list(wanted))
         for found in as_completed([pool.submit(_traces, profile, part) for part in parts]):
             for new in found.result():
@@ -319,18 +321,28 @@ def confirm_all(names: list[str], profile: str, jobs: int = 2, write_traces: boo
 
 
 @contextmanager
-def _ending_all() -> Iterator[None]:
-    """A command that is stopped, or fails, leaves none of its workers behind."""
+def _ending_all(kept: str) -> Iterator[None]:
+    """A command that is stopped, or fails, leaves none of its workers behind.
+
+    Args:
+        kept: what outlives a signal. The rest is no training: nothing of it goes on.
+
+    Raises:
+        Stopped: after SIGINT or SIGTERM, saying so.
+    """
     import psutil  # Snakemake brings it along
 
     with stoppable():
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             for worker in psutil.Process().children(recursive=True):
                 with suppress(psutil.NoSuchProcess):
                     worker.terminate()
-            raise
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            number = error.status - 128 if isinstance(error, Stopped) else signal.SIGINT
+            raise Stopped(number, f"{kept} stay; the same command repeats all rows") from error
 
 
 def chunks(profile: str, runs: list[tuple[str, int]]) -> list[list[tuple[str, int]]]:

@@ -1,11 +1,13 @@
 """Walking the graph of runs with Snakemake, going on where an earlier walk was stopped."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from posebook.experiments import catalogue
@@ -41,7 +43,8 @@ def walk(
         cluster: a Snakemake profile, such as profiles/slurm: runs are jobs there.
         again: also what is finished. Everything is refused before anything is trained: ValueError
             for names, seeds and jobs, RuntimeError while another walk holds the folder of runs,
-            OSError for data that is not there and folders that may not be written.
+            OSError for data that is not there and folders that may not be written; and for the
+            profile what `refuse_unready` says.
     """
     if seeds < 1 or jobs < 1:
         raise ValueError(f"seeds and jobs must be at least 1, got {seeds} and {jobs}")
@@ -55,22 +58,66 @@ def walk(
     if cluster is None:
         options = ["--cores", str(jobs), *options]
     else:
-        if not (cluster / "config.yaml").is_file():
-            raise FileNotFoundError(
-                f"{cluster} has no config.yaml; give a Snakemake profile, such as profiles/slurm"
-            )
+        refuse_unready(cluster)
         options = ["--jobs", str(jobs), "--workflow-profile", str(cluster.absolute()), *options]
     # The system lets go of this lock when a run is killed; Snakemake's own stays behind.
     with exclusive(runs_folder()):
         snakemake("--unlock", "--config", *config)
         _measure_lost(profile, chosen.values(), drawn, seeds, dataset)
-        if again:  # else a run would find its checkpoint and have nothing to do
-            options.append("--forceall")
-            runs = folder_of(dataset, runs_folder()) / profile
-            for row in chosen.values():
-                for seed in row.runs(seeds):
-                    _forget(runs / f"{row.name}--seed{seed}")
-        return snakemake(*options, "--config", *config)
+        if not again:
+            return snakemake(*options, "--config", *config)
+        _forget_all(profile, chosen.values(), drawn, seeds, dataset)
+        try:
+            return snakemake(*options, "--config", *config)
+        except KeyboardInterrupt as stopped:
+            number = stopped.status - 128 if isinstance(stopped, Stopped) else signal.SIGINT
+            kept = "what the runs have done is kept; the same command without --again goes on there"
+            raise Stopped(number, kept) from stopped
+
+
+def refuse_unready(cluster: Path) -> None:
+    """Refuse a Snakemake profile with which no job would ever start.
+
+    Raises:
+        FileNotFoundError: where there is none.
+        ValueError: where it is no YAML, or a field still holds what stands in angle brackets.
+        ModuleNotFoundError: where the package of its executor is not installed.
+    """
+    import yaml  # Snakemake brings it along
+
+    path = cluster / "config.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{cluster} has no config.yaml; give a Snakemake profile, such as profiles/slurm"
+        )
+    try:
+        fields = dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path} is no YAML of names and values ({said}); mend it") from error
+    if left := ", ".join(_unfilled(fields)):
+        raise ValueError(
+            f"{path}: {left} still to be filled in; replace what stands in angle brackets, "
+            "brackets and all"
+        )
+    executor = str(fields.get("executor", "local"))
+    package = f"snakemake-executor-plugin-{executor}"
+    built_in = executor in ("local", "dryrun", "touch")
+    if not built_in and find_spec(package.replace("-", "_")) is None:
+        raise ModuleNotFoundError(
+            f"{path} asks for the executor {executor}, and its package {package} is not "
+            f"installed; pip install {package}"
+        )
+
+
+def _unfilled(fields: Mapping) -> Iterator[str]:
+    """Names of fields that hold angle brackets, as the profiles of the clone do where a cluster has
+    names of its own."""
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            yield from _unfilled(value)
+        elif re.search(r"<[^<>\s]+>", str(value)):
+            yield name
 
 
 def read_config(config: Mapping) -> tuple[str, int, str, list[str]]:
@@ -173,6 +220,20 @@ def _undo_without(done: Path, records: Iterable[Path]) -> None:
         except (FileNotFoundError, ValueError):
             print(f"{record} is gone or damaged; its run is measured again", flush=True)
             done.unlink(missing_ok=True)
+
+
+def _forget_all(
+    profile: str, rows: Iterable[catalogue.Row], drawn: Iterable[str], seeds: int, dataset: str
+) -> None:
+    """Nothing that was asked for counts as done any more: whoever is stopped goes on, and need not
+    begin again."""
+    runs = folder_of(dataset, runs_folder()) / profile
+    for row in rows:
+        for seed in row.runs(seeds):
+            (runs / f"{row.name}--seed{seed}.ipynb").unlink(missing_ok=True)
+            _forget(runs / f"{row.name}--seed{seed}")
+    for name in drawn:
+        (runs / f"{name}.done").unlink(missing_ok=True)
 
 
 def _forget(run: Path) -> None:

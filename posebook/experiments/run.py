@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import walk_tb
 
 import torch
 from torch import nn
@@ -25,6 +26,15 @@ from posebook.training import card, processes
 from posebook.training.stopping import stoppable
 
 CHAPTERS = {"video": video, "lifting": lifting, "factorization": factorization}
+# What calls the loop of training, and the setting of a profile that says how much memory it takes.
+LOOP = "posebook.training.loop"
+BATCHES = {
+    "posebook.video.base_network.train_base": "base.batch",
+    "posebook.video.train.train": "segments",
+    "posebook.lifting.train.train": "batch",
+    "posebook.factorization.learn_dictionary.learn_dictionary": "dictionary_batch",
+    "posebook.factorization.train.train": "batch",
+}
 
 
 def run(
@@ -87,12 +97,25 @@ def _enough_memory(row: catalogue.Row, profile: str) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        setting = "segments" if row.chapter == "video" else "batch"
+        setting = _batch_of(error)
+        lower = f"lower `{setting}` of PROFILES[{profile!r}] in posebook/{row.chapter}/rows.py, "
         raise RuntimeError(
-            f"the card has too little memory for {row.name} at {profile}: lower `{setting}` of "
-            f"PROFILES[{profile!r}] in posebook/{row.chapter}/rows.py, take a smaller --profile, "
-            "or --device cpu"
+            f"the card has too little memory for {row.name} at {profile}: "
+            f"{lower if setting else ''}take a smaller --profile, or --device cpu"
         ) from error
+
+
+def _batch_of(error: torch.OutOfMemoryError) -> str:
+    """The setting that says how large the batch is for which there was no memory.
+
+    Empty outside the steps of a training: data lie there as a whole, and features and evaluation
+    come in pieces of a fixed size.
+    """
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    called = [f"{frame.f_globals.get('__name__')}.{frame.f_code.co_name}" for frame in frames]
+    if f"{LOOP}.fit" not in called or f"{LOOP}._evaluate" in called:
+        return ""
+    return BATCHES.get(called[called.index(f"{LOOP}.fit") - 1], "")
 
 
 def check_device(device: str) -> None:

@@ -8,8 +8,9 @@ import torch
 
 from posebook.__main__ import main
 from posebook.bench import card, measure, references
-from posebook.bench.cases import SIZES, data_cases, made_views
+from posebook.bench.cases import SIZES, data_cases, data_file_cases, made_views, step_case
 from posebook.bench.measure import Case, run, table
+from posebook.data.rendered.rasterize import face_at
 from posebook.metrics import pose3d
 from posebook.training.card import Options, signed
 
@@ -53,6 +54,23 @@ def test_plain_metrics_are_the_fast_ones():
     ):
         for form in plain:
             np.testing.assert_allclose(form(predicted, target), fast(a, b).numpy(), rtol=1e-9)
+
+
+def test_a_plain_step_is_the_fast_one(views):
+    """The second and the third loss say that both optimisers have done the same."""
+    case = step_case(views, SIZES["smoke"], 16)
+    fast, plain = ([step().item() for _ in range(3)] for step in (case.fast, case.plain))
+    assert fast == pytest.approx(plain, rel=1e-5)
+    assert fast[0] != pytest.approx(fast[1], rel=1e-3) != pytest.approx(fast[2], rel=1e-3)
+
+
+def test_a_plain_picture_is_the_fast_one(tmp_path):
+    """But for pixels on an edge, and for faces that lie in one plane to the last digit."""
+    [case] = [case for case in data_file_cases(tmp_path) if case.name == "rendering"]
+    (picture, seen), (plain, other) = case.fast(), case.plain()
+    front, theirs = (face_at(buffer) for buffer in (seen.all, other.all))
+    assert (front >= 0).mean() > 0.02 and (front != theirs).mean() < 1e-4
+    assert (picture != plain).mean() < 1e-3
 
 
 @pytest.fixture
@@ -122,6 +140,7 @@ def test_the_bench_runs_and_writes_its_numbers(tmp_path, capsys):
     assert len(found["cases"]) == 12 and {"device", "commit", "versions"} < set(found)
     for row in found["cases"]:
         assert row["name"] in said and row["per_second"] > 0
+        assert row["ratio"][0] > 0, "each has a plain form"
 
 
 def test_a_folder_in_the_place_of_its_file_is_refused_before_anything_is_timed(tmp_path, capsys):

@@ -2,7 +2,8 @@
 
 A tensor on the card holds one on the processor, computes with it, and refuses to meet a plain one,
 as CUDA does. What would make a step wait is counted: numbers that are read back, copies from and to
-the processor, choosing by a mask or by a list that lies on the processor. The first step of a
+the processor, choosing by a mask or by a list that lies on the processor, decompositions, after
+which CUDA looks whether they have succeeded. The first step of a
 training may lay things out for the others. The card is the same processor, so the numbers must be
 the same but for rounding. It shows wrong devices and stalls, not speed.
 
@@ -27,13 +28,18 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 from posebook.experiments import catalogue
 from posebook.experiments.run import outcome_of
 from posebook.factorization.rows import VARIANTS
+from posebook.geometry.rotations import best_rotation
+from posebook.trained import onnx_files
+from posebook.trained.networks import ROWS, keep, load
 from posebook.training import loop
 
 aten = torch.ops.aten
 BY_INDEX = (aten.index.Tensor, aten.index_put_.default, aten._index_put_impl_.default)
 COPIES = (aten._to_copy.default, aten.copy_.default)
+DECOMPOSED = (aten._linalg_svd.default, aten._linalg_eigh.default)
 OF_UNKNOWN_SIZE = (aten.nonzero.default, aten.masked_select.default, aten._unique2.default)
 SAMPLE = ("table-3.1/reproj-adv", "table-2.3/res50-tce-s", "beyond-4/consistent")
+EXPORTED = ("trans-reproj", "baseline-cf")
 EVERY = os.environ.get("POSEBOOK_EVERY_ROW")
 
 
@@ -108,7 +114,7 @@ def note(function, args, kwargs, tensors, carded, there):
         waits["list of the processor"] += sum(not isinstance(x, Card) for x in chosen)
     elif carded and any(x.dim() and not isinstance(x, Card) for x in tensors):
         raise RuntimeError(f"{function}: a tensor on the processor meets tensors on the card")
-    if carded and function in (aten._local_scalar_dense.default, *OF_UNKNOWN_SIZE):
+    if carded and function in (aten._local_scalar_dense.default, *OF_UNKNOWN_SIZE, *DECOMPOSED):
         waits[str(function)] += 1
 
 
@@ -172,6 +178,8 @@ def steps(monkeypatch):
     """The waits of each step of each training: its loss, its critic, the way back, the clipping."""
     if not build_card():
         pytest.skip("this process has trained before it knew the card; run this file by itself")
+    with CardMode():  # roma lays out a table for its rotations, once a process
+        best_rotation(*torch.eye(3, device="card:0").expand(2, 1, 3, 3))
     monkeypatch.setattr(torch, "inference_mode", lambda on=True: torch.set_grad_enabled(not on))
     monkeypatch.setattr(torch.optim, "Adam", PlainAdam)
     found = []
@@ -283,6 +291,27 @@ def test_a_row_that_is_killed_on_the_card_goes_on_there(name, steps, kept, tmp_p
     assert_same(found, expected)
 
 
+@pytest.mark.parametrize("name", ROWS if EVERY else EXPORTED)
+def test_what_is_exported_from_the_card_answers_on_a_processor_as_what_was_trained_there(
+    name, steps, kept, tmp_path, monkeypatch
+):
+    row = f"{ROWS[name][0]}/{name}"
+    made = {}
+    for device in ("cpu", "card:0"):
+        found = outcome(row, device, cache=kept)
+        folder = tmp_path / device.partition(":")[0]
+        keep(name, found.networks, {"profile": "smoke", "parameters": found.parameters}, folder)
+        made[device], _ = load(name, folder)
+    on_card = [isinstance(weight, Card) for part in found.networks for weight in part.parameters()]
+    assert all(on_card), "it was to lie on the card"
+    weights = [weight for part in made["card:0"] for weight in part.state_dict().values()]
+    assert not any(isinstance(weight, Card) for weight in weights)
+    monkeypatch.setattr(onnx_files, "load", lambda name: load(name, folder))
+    onnx_files.export(name, tmp_path / "net.onnx")
+    for graph in onnx_files.graphs(name, made["cpu"], "smoke"):
+        assert onnx_files.difference(graph, tmp_path / f"net{graph.suffix}.onnx") < 1e-3
+
+
 def test_the_card_refuses_and_counts_what_a_real_one_does(steps):
     with CardMode():
         here, there = torch.arange(4.0), torch.arange(4.0).to("card:0")
@@ -295,6 +324,7 @@ def test_the_card_refuses_and_counts_what_a_real_one_does(steps):
             (lambda: there[[0, 1]], "copy"),
             (lambda: there[torch.tensor([0, 1])], "list of the processor"),
             (lambda: there.cpu(), "copy"),
+            (lambda: torch.linalg.svd(there.reshape(2, 2)), "aten._linalg_svd.default"),
             (lambda: here.to("card:0"), "copy"),
             (lambda: torch.tensor([1.0, 2.0], device="card:0"), "copy"),
         ):

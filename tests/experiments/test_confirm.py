@@ -3,6 +3,8 @@
 import copy
 import json
 import math
+import os
+import signal
 from dataclasses import asdict
 
 import pytest
@@ -12,6 +14,7 @@ from posebook.experiments import catalogue, confirm
 from posebook.experiments.traces import traces
 from posebook.results.checks import MOVED, REPRODUCED, digest_of, read_checks
 from posebook.results.records import plain, write
+from posebook.training.stopping import Stopped
 
 DIGEST = "sha256:" + "0" * 64
 STAGE = {
@@ -262,6 +265,25 @@ def test_checks_of_other_rows_are_kept(record, here):
     confirm.write_checks(folder, {"table-3.1/supervised--seed0": check})
     confirm.confirm_all(["table-3.1/reproj"], "smoke")
     assert set(read_checks(folder)) == {"table-3.1/supervised--seed0", "table-3.1/reproj--seed0"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_stops_it_is_told_what_stays_and_that_nothing_goes_on(
+    number, record, here, monkeypatch
+):
+    folder = record.parents[1]
+    confirm.confirm_all(["table-3.1/reproj"], "smoke")
+    before = read_checks(folder)
+    monkeypatch.setattr(confirm, "_traces", lambda *_: os.kill(os.getpid(), number))
+    # What a shell starts in the background ignores SIGINT.
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    said = f"^verdicts noted in {folder / 'checks.json'} stay; the same command repeats all rows$"
+    try:
+        with pytest.raises(Stopped, match=said) as stopped:
+            confirm.confirm_all(["table-3.1/reproj"], "smoke")
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert stopped.value.status == 128 + number and read_checks(folder) == before
 
 
 def test_traces_are_written_from_clean_code_alone(record, here, monkeypatch):

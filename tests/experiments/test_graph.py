@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from posebook.__main__ import main
 from posebook.data.captured.clips import write_clips
 from posebook.data.recorded.motion import load_motion
 from posebook.data.sources import motion_of
@@ -64,6 +65,45 @@ def test_on_a_cluster_jobs_are_counted_and_not_cores(plans, root):
     assert plans[-1][at + 1] == str(root / "profiles" / "slurm")
     with pytest.raises(FileNotFoundError, match="nowhere has no config.yaml; give a Snakemake pr"):
         graph.walk(["table-3.1"], "smoke", cluster=root / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("executor: slurm\ndefault-resources:\n  slurm_partition: <gpu>\n",
+         "config.yaml: slurm_partition still to be filled in; replace what stands in angle"),
+        ("executor: [", "config.yaml is no YAML of names and values (while parsing"),
+        ("- slurm", "config.yaml is no YAML of names and values ("),
+        ("executor: elsewhere",
+         "asks for the executor elsewhere, and its package snakemake-executor-plugin-elsewhere is "
+         "not installed; pip install snakemake-executor-plugin-elsewhere"),
+    ],
+)  # fmt: skip
+def test_a_profile_with_which_no_job_would_start_is_refused_before_anything_is_done(
+    written, said, plans, tmp_path
+):
+    files = files_of(tmp_path)
+    cluster = tmp_path / "profile"
+    cluster.mkdir()
+    (cluster / "config.yaml").write_text(written)
+    with pytest.raises((ValueError, ModuleNotFoundError), match=re.escape(said)):
+        graph.walk([], "smoke", cluster=cluster, again=True)
+    assert not plans and all(file.exists() for file in files)
+
+
+def test_what_is_to_be_filled_in_is_named_in_the_profile_for_kubernetes(plans, root, capsys):
+    folder = root / "profiles" / "kubernetes"
+    assert main(["results", "3.1", "--profile", "smoke", "--cluster", str(folder)]) == 2
+    said = capsys.readouterr().err
+    names = "container-image, kubernetes-namespace, kubernetes-persistent-volumes"
+    assert said.startswith(f"Cannot compute results: {folder / 'config.yaml'}: {names} still to be")
+    assert not plans
+
+
+def test_a_profile_may_need_no_package_and_compare_numbers(plans, tmp_path):
+    for written in ("", "executor: local", "retries: 3 if attempt < 2 and jobs > 1 else 0"):
+        (tmp_path / "config.yaml").write_text(written)
+        assert graph.walk(["table-3.1"], "smoke", cluster=tmp_path) == 0
 
 
 def test_the_status_is_that_of_snakemake(plans, monkeypatch):
@@ -204,7 +244,31 @@ def test_again_forgets_checkpoints_and_keeps_networks(dataset, plans, tmp_path):
     graph.walk([], "smoke", dataset=dataset, again=True)
     gone = [file for file in files if not file.exists()]
     assert gone == [f for f in files if "/smoke/" in str(f) and f.name.endswith("training.pt")]
-    assert "--forceall" in plans[-1]
+
+
+def test_again_that_was_stopped_goes_on_without_it(tmp_path, plans, monkeypatch):
+    """What was finished before counts as done no more, though no run of it has begun."""
+    finished = [tmp_path / "smoke" / "table-3.1" / f"reproj--seed{seed}.ipynb" for seed in range(3)]
+    finished += [tmp_path / "smoke" / "floors.done"]
+    finished[0].parent.mkdir(parents=True)
+    for file in finished:
+        file.touch()
+
+    told = []
+
+    def stop(*arguments):
+        if "--unlock" not in arguments:
+            raise told[-1]
+
+    monkeypatch.setattr(graph, "snakemake", stop)
+    for stopped, status in ((KeyboardInterrupt(), 130), (Stopped(signal.SIGTERM, ""), 143)):
+        told.append(stopped)
+        with pytest.raises(Stopped, match="the same command without --again goes on") as found:
+            graph.walk(["table-3.1/reproj", "floors"], "smoke", seeds=2, again=True)
+        assert found.value.status == status
+    assert [file for file in finished if file.exists()] == finished[2:3], "not asked for"
+    with pytest.raises(Stopped, match="^$"):
+        graph.walk(["table-3.1/reproj"], "smoke", seeds=2)
 
 
 def test_again_forgets_nothing_but_what_was_asked_for(plans, tmp_path):

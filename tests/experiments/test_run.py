@@ -55,19 +55,41 @@ def calls(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "where", "setting"),
     [
-        (ROW, r"`batch` of PROFILES\['smoke'\] in posebook/lifting/rows.py"),
-        ("table-2.3/res50", r"`segments` of PROFILES\['smoke'\] in posebook/video/rows.py"),
+        ("figure-3.6/root-vector-pretrained", "lifting.losses.pretraining", "batch"),
+        (ROW, "lifting.train.pair_loss", "batch"),
+        ("table-4.1/baseline-cf", "factorization.losses.structure_from_motion", "dictionary_batch"),
+        ("table-4.1/baseline-cf", "factorization.train.pair_loss", "batch"),
+        ("table-4.2/c3dpo", "factorization.train.pair_loss", "batch"),  # in a trial of its starts
+        ("table-2.3/res50", "video.base_network.loss_of", "base.batch"),
+        ("table-2.3/res50", "video.train.loss_of", "segments"),
+        (ROW, "lifting.run.load", ""),
+        (ROW, "lifting.run.predict", ""),  # which looks at the test people in training, too
+        (ROW, "lifting.run.evaluate_real", ""),
+        ("table-2.3/res50", "video.features.encode", ""),
     ],
 )
-def test_a_card_without_memory_says_which_setting_to_lower(row, said, monkeypatch):
+def test_a_card_without_memory_says_which_setting_to_lower(
+    row, where, setting, monkeypatch, tmp_path
+):
     def full(*args, **kwargs):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
-    monkeypatch.setattr(runs, "outcome_of", full)
-    with pytest.raises(RuntimeError, match=rf"too little memory for {row} at smoke: lower {said}"):
+    monkeypatch.setenv("POSEBOOK_CACHE", str(tmp_path / "cache"))
+    smoke = video.rows.PROFILES["smoke"]
+    monkeypatch.setitem(
+        video.rows.PROFILES, "smoke", replace(smoke, base=replace(smoke.base, steps=1))
+    )
+    monkeypatch.setattr(f"posebook.{where}", full)
+    with pytest.raises(RuntimeError) as refused:
         run(row, "smoke", 0)
+    chapter = find(row).chapter
+    lower = (
+        f"lower `{setting}` of PROFILES['smoke'] in posebook/{chapter}/rows.py, " if setting else ""
+    )
+    said = f"the card has too little memory for {row} at smoke: {lower}take a smaller --profile, or"
+    assert str(refused.value).startswith(said)
 
 
 @pytest.mark.parametrize("keep", [False, True])
