@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, help="default: posebook in the folder")
     text = "frames a second (default: the videos', or 30)"
     command.add_argument("--fps", type=float, default=0.0, help=text)
-    command.add_argument("--unit", default="", help="of the calibration: m, cm or mm")
+    command.add_argument("--unit", default="", help="of the calibration: m, cm, mm, in or ft")
     command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
     command.add_argument("--person", type=int, default=1, help="1: whoever is seen most (default)")
     command.add_argument("--people", type=int, default=1, help=PEOPLE_HELP)

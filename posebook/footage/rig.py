@@ -141,7 +141,7 @@ def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[s
         refined = refine(take)
         take = replace(take, cameras=refined.cameras)
         notes.append(refined.text())
-    health = examine(take)
+    health = examine(take, calibration.unit or "m")
     if apart:
         found = [f._replace(gross=f.gross or f.doubt == "residual") for f in health.findings]
         health = replace(health, findings=tuple(found))

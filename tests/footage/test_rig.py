@@ -144,13 +144,33 @@ def test_weights_that_are_not_there_are_refused_before_anything_is_read(folder, 
 # ---------------------------------------------------------------- health
 
 
-@pytest.mark.parametrize("late", [6, -4])
-def test_a_camera_out_of_step_is_found(late):
-    late_view = np.clip(np.arange(100) - late, 0, 99)
-    joints, confidence = TAKE.joints_2d.copy(), TAKE.confidence.copy()
-    joints[:, 1], confidence[:, 1] = joints[late_view, 1], confidence[late_view, 1]
-    found = health.shifts(replace(TAKE, joints_2d=joints, confidence=confidence))
-    assert found.tolist() == [0, late, 0, 0]
+@pytest.mark.parametrize(
+    ("metre", "unit", "was"), [(39.37, "in", "cm"), (3.281, "ft", "m")]
+)  # fmt: skip
+def test_a_calibration_in_inches_or_feet_is_told_by_the_body(folder, metre, unit, was):
+    """Taken for centimetres, inches made a body of 69 cm, of which nothing was in doubt."""
+    cameras = [replace(c, center=c.center * metre) for c in TAKE.cameras]
+    (folder / "Calib.toml").write_text("\n".join(map(_toml, cameras)))
+    said = read_rig(folder, Wishes())[1].text()
+    assert f"are not {was} but {unit}, it measures 1.75 m: give --unit {unit}" in said
+    assert read_rig(folder, Wishes(unit=unit))[1].text().endswith("Nothing is in doubt.")
+
+
+def test_a_body_of_no_size_of_a_person_is_in_doubt(folder):
+    for factor, said in ((0.6, "the body measures 1.05 m, as children do"),
+                         (1.5, "the body measures 2.62 m, as people do not")):  # fmt: skip
+        cameras = [replace(c, center=c.center * factor) for c in TAKE.cameras]
+        (folder / "Calib.toml").write_text("\n".join(map(_toml, cameras)))
+        assert said in read_rig(folder, Wishes())[1].text()
+
+
+def test_two_cameras_are_told_what_they_cannot_tell():
+    found = health.examine(replace(
+        TAKE, cameras=TAKE.cameras[:2], joints_2d=TAKE.joints_2d[:, :2],
+        confidence=TAKE.confidence[:, :2],
+    ))  # fmt: skip
+    assert "nan" not in found.text()
+    assert "up to 10 frames to either side; two cameras hardly show one: film" in found.text()
 
 
 @pytest.mark.parametrize("up", ["+x", "-y", "-z", "+y"])
