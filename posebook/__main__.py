@@ -43,6 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except (ValueError, OSError, RuntimeError, ArithmeticError, ModuleNotFoundError) as problem:
         said = str(problem).rstrip(".")
+        if isinstance(problem, PermissionError) and problem.filename:  # the system's own words
+            said = f"you may not read or write {problem.filename}; change its rights, or take a "
+            said += "copy or a folder of your own"
         print(f"Cannot {wanted.doing}: {said}{'' if said.endswith('?') else '.'}", file=sys.stderr)
         return 2
     except Stopped as stopped:

@@ -91,7 +91,8 @@ def read_calibration(*paths: str | Path, unit: str = "", fewest: int = 2) -> Cal
     found = [_camera(name, entry, reader) for name, entry in entries]
     if len(found) < fewest:
         raise ValueError(f"{reader.source}: {len(found)} camera where depth needs two; give the "
-                         "calibration of all cameras")  # fmt: skip
+                         "calibration of all cameras, or lift the video of the one with "
+                         "python -m posebook lift")  # fmt: skip
     return _calibration(found, unit, reader, posed)
 
 

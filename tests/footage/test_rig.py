@@ -71,6 +71,33 @@ def test_the_command_writes_a_report_a_picture_and_bodies(folder, capsys):
         assert {"trc", "bvh", "csv"} <= {p.suffix[1:] for p in out.glob(f"{name}.*")}
 
 
+def test_two_cameras_are_enough(folder, capsys):
+    """They were examined, and then refused, because the teacher wants three."""
+    for name in ("cam03", "cam04"):
+        (folder / f"{name}.npz").unlink()
+    (folder / "Calib.toml").write_text("\n".join(map(_toml, TAKE.cameras[:2])))
+    assert main(["rig", str(folder), "--steps", "2"]) == 0
+    assert "no joint is seen by three cameras, so nothing tells how" in capsys.readouterr().out
+    assert (folder / "posebook" / "lifted.npz").exists()
+
+
+def test_another_person_gets_a_folder_of_their_own(folder):
+    """The files of person 1 were written over."""
+    assert Wishes().target(folder) == Wishes(person=1).target(folder) == folder / "posebook"
+    assert Wishes(person=2).target(folder) == folder / "posebook" / "person2"
+    assert Wishes(person=2, out=folder / "o").target(folder) == folder / "o" / "person2"
+
+
+def test_what_lies_one_folder_deeper_is_named(folder):
+    with pytest.raises(FileNotFoundError, match="no calibration; .*rig holds one: give the"):
+        read_rig(folder.parent, Wishes())
+    (folder / "pose").mkdir()
+    for file in folder.glob("cam*.npz"):
+        file.rename(folder / "pose" / file.name)
+    with pytest.raises(FileNotFoundError, match="no videos, but .*pose holds some; put them"):
+        read_rig(folder, Wishes())
+
+
 def test_a_person_who_leaves_is_marked_in_what_is_written(folder, capsys):
     for k, gone in enumerate(([40, 60], [40, 100], [40, 60], [40, 60]), 1):
         with np.load(folder / f"cam0{k}.npz") as file:
