@@ -43,6 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except (ValueError, OSError, RuntimeError, ArithmeticError, ModuleNotFoundError) as problem:
         said = str(problem).rstrip(".")
+        if isinstance(problem, PermissionError) and problem.filename:  # the system's own words
+            said = f"you may not read or write {problem.filename}; change its rights, or take a "
+            said += "copy or a folder of your own"
         print(f"Cannot {wanted.doing}: {said}{'' if said.endswith('?') else '.'}", file=sys.stderr)
         return 2
     except Stopped as stopped:
@@ -144,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, help="default: posebook in the folder")
     text = "frames a second (default: the videos', or 30)"
     command.add_argument("--fps", type=float, default=0.0, help=text)
-    command.add_argument("--unit", default="", help="of the calibration: m, cm or mm")
+    command.add_argument("--unit", default="", help="of the calibration: m, cm, mm, in or ft")
     command.add_argument("--joints", default="", help="the detector's joint set, such as coco17")
     command.add_argument("--person", type=int, default=1, help="1: whoever is seen most (default)")
     command.add_argument("--people", type=int, default=1, help=PEOPLE_HELP)

@@ -12,8 +12,11 @@ exit status is 1 if anything failed.
 PAGE is the beginning of a name, such as ch04_01. Without one, all live pages run: those that train,
 draw random numbers or read a clock. --training takes those alone that train.
 
+A page also trains, draws or times where it calls a function of the package that does so: such
+functions stand by name in the lists below.
+
 Seed s of a page is its own seed plus s. Its seed is the variable `seed`, which a page assigns where
-it trains, and each number that it hands to a random generator.
+it trains, and each number that it hands to a random generator, or to any function as `seed`.
 """
 
 import argparse
@@ -39,8 +42,20 @@ SETTINGS = {
     "default": {"ATEN_CPU_CAPABILITY": "default"},
 }
 SEEDED = ("manual_seed", "default_rng")
-CLOCKS = ("perf_counter", "process_time")
-OPTIMISERS = ("Adam", "LBFGS")
+# What a page calls when it trains, draws or reads a clock; in a second line what does so for it in
+# the package.
+TRAINS = (
+    "Adam", "LBFGS",
+    "learn", "train", "train_base",
+)  # fmt: skip
+DRAWS = (
+    *SEEDED,
+    "augmentation_of", "kept", "mix",
+)  # fmt: skip
+CLOCKS = (
+    "perf_counter", "process_time",
+    "matrix_rate", "seconds_of_a_step",
+)  # fmt: skip
 TAG = "nbval-check-output"
 
 
@@ -90,6 +105,9 @@ class Prepared(ast.NodeTransformer):
         match node.args if called(node) in SEEDED else []:
             case [ast.Constant(number)]:  # pages use small ones side by side: keep them apart
                 node.args = [ast.Constant(number + 1000 * self.shift)]
+        for given in node.keywords:
+            if given.arg == "seed" and isinstance(given.value, ast.Constant):
+                given.value = ast.Constant(given.value.value + self.shift)
         return self.generic_visit(node)
 
     def visit_Assert(self, node: ast.Assert) -> list[ast.AST]:
@@ -256,7 +274,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a file for the table")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    calls = OPTIMISERS if arguments.training else OPTIMISERS + SEEDED + CLOCKS
+    calls = TRAINS if arguments.training else TRAINS + DRAWS + CLOCKS
     pages = [p for p in sorted(NOTEBOOKS.glob("*.md"))
              if any(p.stem.startswith(Path(name).stem) for name in arguments.pages)
              or (not arguments.pages and is_live(p, calls))]

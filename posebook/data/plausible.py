@@ -13,7 +13,7 @@ import numpy as np
 from posebook.data.bodies import near, order, size, truth, up
 from posebook.data.records import ViewSequence
 from posebook.data.sampled import Finding, Fit, Sample, fit, median
-from posebook.data.suspects import lateness, level, likely
+from posebook.data.suspects import REACH, lateness, level, likely
 from posebook.geometry.camera import rig_key
 from posebook.geometry.skeleton import H36M
 
@@ -176,9 +176,10 @@ def _odd_take(sample: Sample, found: Fit, takes: list[ViewSequence]) -> Iterator
 def _late(takes: list[ViewSequence], most: int) -> Iterator[Finding]:
     late = lateness(takes, min(most, 128))
     if late is not None:
+        tried = " (no further was tried)" if abs(late.frames) == REACH else ""
         text = (
             f"camera {late.view} ({takes[0].cameras[late.view].name!r}): its moving joints fit the "
-            f"other views to {late.then:.0f} px where its frames are taken {late.frames:+d} on, "
-            f"to {late.now:.0f} px as they are; it may be out of step"
+            f"other views to {late.then:.0f} px where its frames are taken {late.frames:+d} on"
+            f"{tried}, to {late.now:.0f} px as they are; it may be out of step"
         )
         yield Finding("late", late.then < late.now / 3, text)

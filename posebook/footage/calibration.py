@@ -16,7 +16,7 @@ import numpy as np
 
 from posebook.geometry.camera import Camera
 
-UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}
 SUFFIXES = (".toml", ".qca.txt", ".yml", ".yaml", ".xml")
 # How far cameras stand apart at most: 50 m, 15 m in centimetres, and beyond it is millimetres.
 _MOST = {"m": 50.0, "cm": 1500.0, "mm": np.inf}
@@ -61,7 +61,8 @@ def read_calibration(*paths: str | Path, unit: str = "", fewest: int = 2) -> Cal
     """Cameras of one file, or of OpenCV files (one a camera, or intrinsics and extrinsics apart).
 
     Args:
-        unit: of lengths in the file, "m", "cm" or "mm"; default by how far cameras stand apart.
+        unit: of lengths in the file, one of `UNITS`; default metres, centimetres or millimetres, by
+            how far cameras stand apart.
         fewest: cameras that are needed.
 
     Raises:
@@ -90,7 +91,8 @@ def read_calibration(*paths: str | Path, unit: str = "", fewest: int = 2) -> Cal
     found = [_camera(name, entry, reader) for name, entry in entries]
     if len(found) < fewest:
         raise ValueError(f"{reader.source}: {len(found)} camera where depth needs two; give the "
-                         "calibration of all cameras")  # fmt: skip
+                         "calibration of all cameras, or lift the video of the one with "
+                         "python -m posebook lift")  # fmt: skip
     return _calibration(found, unit, reader, posed)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from posebook.data.formats.files import read_json
 from posebook.data.joint_orders import map_confidence, map_joints
-from posebook.geometry.skeleton import joint_set
+from posebook.geometry.skeleton import H36M, joint_set
 
 # What a number of joints is: a set, and how many of them belong to it (the rest are hands, face).
 _SETS = {
@@ -66,7 +66,7 @@ def read_detections(path: str | Path, joints: str = "") -> View:
 
     Args:
         joints: the joint set, where the number of joints does not tell (BODY_25 and BODY_25B are
-            told apart by their eighth joint).
+            told apart by their eighth joint, COCO's 17 and Human3.6M's by the first five).
 
     Raises:
         ValueError: naming file, frame and remedy.
@@ -90,6 +90,9 @@ def read_detections(path: str | Path, joints: str = "") -> View:
         for p, person in enumerate(people):
             array[t, p] = person[:J]
     found = _view(path, array[..., :2], array[..., 2], name, tuple(notes), joints)
+    if name == "coco17" and not joints and _is_h36m(found.joints):
+        note = "joint 0 lies between 1 and 4, so the 17 joints are Human3.6M's, not COCO's"
+        found = replace(found, joint_set=H36M.name, notes=(*found.notes, note))
     return replace(found, start=start, exact=path.is_dir())
 
 
@@ -111,11 +114,28 @@ def _view(path, joints, confidence, name, notes, told) -> View:
 def _is_25b(joints: np.ndarray) -> bool:
     """Whether OpenPose's 25 joints are BODY_25B's: there the eighth is an elbow."""
     off = np.linalg.norm(joints[..., 8, :] - joints[..., [9, 12], :].mean(-2), axis=-1)
+    return _median(off / _extent(joints)) > 0.05  # an arm may hang there
+
+
+def _is_h36m(joints: np.ndarray) -> bool:
+    """Whether 17 joints are Human3.6M's, whose first five are the hips and a leg; COCO's are a
+    face, which is small, and where it is not, its nose is not midway between an eye and an ear."""
+    first = _extent(joints[..., :5, :])
+    off = np.linalg.norm(joints[..., 0, :] - joints[..., [1, 4], :].mean(-2), axis=-1)
+    return _median(first / _extent(joints)) > 0.3 and _median(off / first) < 0.1
+
+
+def _extent(joints: np.ndarray) -> np.ndarray:
+    """(T, P) diagonal of the box of joints (T, P, J, 2), NaN where there are none."""
     found = np.isfinite(joints[..., :1])
-    spread = np.where(found, joints, -np.inf).max(-2) - np.where(found, joints, np.inf).min(-2)
-    share = off / np.linalg.norm(spread, axis=-1)
-    share = share[np.isfinite(share)]
-    return len(share) > 0 and bool(np.median(share) > 0.05)  # an arm may hang there
+    box = np.where(found, joints, -np.inf).max(-2) - np.where(found, joints, np.inf).min(-2)
+    return np.where(found.any((-2, -1)), np.linalg.norm(box, axis=-1), np.nan)
+
+
+def _median(shares: np.ndarray) -> float:
+    """Of those that are known; NaN where none is."""
+    shares = shares[np.isfinite(shares)]
+    return float(np.median(shares)) if len(shares) else np.nan
 
 
 def _joints_of(path: Path, frames: list[list[np.ndarray]], told: str) -> tuple[int, str]:
@@ -210,7 +230,7 @@ def _read_npz(path: Path, told: str) -> View:
             arrays = {key: file[key] for key in file.files}
         joints, confidence = (arrays[key].astype(float) for key in ("joints_2d", "confidence"))
     except (KeyError, ValueError, TypeError, EOFError, OSError, BadZipFile, zlib.error) as problem:
-        if isinstance(problem, FileNotFoundError):
+        if isinstance(problem, (FileNotFoundError, PermissionError)):
             raise
         raise ValueError(f"{path}: {str(problem).strip(chr(39))}; an npz of detections holds "
                          "joints_2d, confidence and joint_set") from None  # fmt: skip
@@ -237,6 +257,7 @@ def aligned(views: list[View], cut: bool = False) -> list[View]:
     Raises:
         ValueError: that names the cameras and their lengths.
     """
+    views = _numbered_alike(views)
     begin = min(view.start for view in views)
     end = {view.name: view.start - begin + len(view) for view in views}
     exact = {view.name: end[view.name] for view in views if view.exact}
@@ -250,12 +271,24 @@ def aligned(views: list[View], cut: bool = False) -> list[View]:
     return [spread(view, view.start - begin, T) for view in views]
 
 
+def _numbered_alike(views: list[View]) -> list[View]:
+    """Where no two cameras share a frame number, the numbers of a list of pictures run on from
+    camera to camera, and each camera's first is taken for frame 0."""
+    spans = sorted((view.start, view.start + len(view)) for view in views)
+    if len(views) < 2 or any(start < end for (_, end), (start, _) in zip(spans, spans[1:])):
+        return views
+    note = ("its frames are numbered from {}, and no two cameras share a number; its first is "
+            "taken for frame 0: if it saw nobody before, number each camera's pictures from 0")
+    return [replace(view, start=0, notes=(*view.notes, note.format(view.start))) for view in views]
+
+
 def refuse_lengths(frames: dict[str, int]) -> None:
     """Raise ValueError where cameras, by their names, have different numbers of frames."""
     if len(set(frames.values())) > 1:
         said = ", ".join(f"{name} has {length}" for name, length in frames.items())
         raise ValueError(f"cameras of different length in frames: {said}; cut them to start and "
-                         "end together, or give --cut if they start together")  # fmt: skip
+                         "end together, or give --cut if they start together, at one rate"
+                         )  # fmt: skip
 
 
 def spread(view: View, before: int, T: int) -> View:

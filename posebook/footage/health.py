@@ -5,6 +5,7 @@ them, as a text and as a picture of cameras and people from above.
 """
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import matplotlib.figure
@@ -13,13 +14,16 @@ import numpy as np
 from posebook.data.plausible import findings
 from posebook.data.records import ViewSequence
 from posebook.data.sampled import Finding, Fit, Sample, fit, median
+from posebook.data.suspects import REACH as NARROW
+from posebook.footage.calibration import UNITS
+from posebook.footage.shifts import FEWEST, MOST, other_rate, reach_of, shifts
 from posebook.geometry.camera import Camera
 from posebook.geometry.skeleton import H36M
 from posebook.palette import CYCLE
 
-MOST = 400  # instants that are looked at
-REACH = 15  # frames to either side in which a shift is looked for
-CLEAR = 0.8  # a shift counts where it leaves less than this of the residual
+NEAR, OFF = 0.02, 0.1  # of the person's size: every detector is as far off, and none
+PEOPLE = 0.8, 2.3  # metres from head to foot
+ADULT = 1.35  # at least
 _AXES = [(sign, axis) for axis in range(3) for sign in (1, -1)]
 _CHAIN = ("Head", "Thorax", "Spine", "Hip")
 _LEGS = (("Hip", "RHip", "RKnee", "RFoot"), ("Hip", "LHip", "LKnee", "LFoot"))
@@ -32,10 +36,15 @@ class Health:
     Attributes:
         residual: (V,) median pixels to the triangulation of all views.
         left_out: (V,) those to the triangulation of the others.
+        size: (V,) of the person in the picture, pixels.
         shift: (V,) frames that the camera is late (+) or early (-).
+        searched: frames to either side in which shifts were looked for; 0: in none.
+        rate: of a camera that shows another number of frames a second: which, and how many of its
+            frames come in the time of one of the others'.
         found: (V,) share of joints that it shows.
         reach: (V, 2, 2) where in the picture they lie, as shares: (from, to) in x and in y.
         body: metres from head to foot along the bones.
+        unit: for which lengths of the calibration were taken.
         up: such as "+z".
         findings: doubts, with the likely cause.
     """
@@ -43,10 +52,14 @@ class Health:
     names: tuple[str, ...]
     residual: np.ndarray
     left_out: np.ndarray
+    size: np.ndarray
     shift: np.ndarray
+    searched: int
+    rate: tuple[int, Fraction] | None
     found: np.ndarray
     reach: np.ndarray
     body: float
+    unit: str
     up: str
     findings: tuple[Finding, ...]
     joint_set: str
@@ -56,30 +69,35 @@ class Health:
         lines = [
             "Lengths are metres; the calibration's world has "
             f"{self.up} up; joints are {self.joint_set} (posebook.geometry.skeleton).",
-            f"The body measures {self.body:.2f} m from head to foot along its bones "
-            f"({_size_said(self.body)}).",
+            f"The body measures {self.body:.2f} m from head to foot along its bones, as people "
+            f"{'do' if PEOPLE[0] < self.body < PEOPLE[1] else 'do not'}.",
+            self._search(),
             "",
             f"{'camera':14}{'residual':>10}{'left out':>10}{'late by':>12}{'found':>8}   picture",
         ]
         for v, name in enumerate(self.names):
             (x0, x1), (y0, y1) = 100 * self.reach[v]
+            out = f"{self.left_out[v]:7.1f} px" if len(self.names) > 2 else f"{'-':>10}"
             lines.append(
-                f"{name:14}{self.residual[v]:7.1f} px{self.left_out[v]:7.1f} px"
+                f"{name:14}{self.residual[v]:7.1f} px{out}"
                 f"{self.shift[v]:+5d} frames{self.found[v]:8.0%}   "
                 f"x {x0:.0f}-{x1:.0f} %, y {y0:.0f}-{y1:.0f} %"
             )
         doubts = [finding.text for finding in self.findings] + self._remedies()
         return "\n".join([*lines, "", *(doubts or ["Nothing is in doubt."])])
 
+    def _search(self) -> str:
+        more = ""
+        if not self.searched:
+            more = (f"; to look further takes {FEWEST} frames" if len(self.names) > 2 else
+                    "; two cameras hardly show one: film a clap, and cut both to it")  # fmt: skip
+        return (f"A shift in time was looked for up to {self.searched or NARROW} frames to either "
+                f"side{more}.")  # fmt: skip
+
     def _remedies(self) -> list[str]:
-        said = []
+        said = _size_said(self.body, self.unit)
         for v, name in enumerate(self.names):
-            if self.shift[v]:
-                said.append(f"camera {name} is {abs(self.shift[v])} frames "
-                            f"{'late' if self.shift[v] > 0 else 'early'}; cut so many from the "
-                            f"start of {'it' if self.shift[v] > 0 else 'the others'}, or "
-                            "synchronise; where extrinsics are somewhat off, --refine first"
-                            )  # fmt: skip
+            said += self._time_or_place(v)
             if self.found[v] < 0.5:
                 said.append(f"camera {name} shows {self.found[v]:.0%} of the joints; turn it, or "
                             "leave it out")  # fmt: skip
@@ -87,9 +105,38 @@ class Health:
             said.append(f"the world has {self.up} up; what is written is turned so that +z is")
         return said
 
+    def _time_or_place(self, v: int) -> list[str]:
+        name, late, off = f"camera {self.names[v]}", int(self.shift[v]), self._off(v)
+        if self.rate and self.rate[0] == v:
+            mine, theirs = self.rate[1].as_integer_ratio()
+            return [f"{name} fits best if it shows about {mine} frames in the time in which the "
+                    f"others show {theirs}: it has another rate, or is off by more than "
+                    f"{self.searched} frames; convert the videos to one rate, synchronise, and "
+                    "detect again"]  # fmt: skip
+        if late:
+            most = "at least " if abs(late) >= self.searched else ""
+            which, where = ("late", "it") if late > 0 else ("early", "the others")
+            return [f"{name} is {most}{abs(late)} frames {which}; cut so many from the start of "
+                    f"{where}, or synchronise; where extrinsics are somewhat off, --refine first"
+                    ]  # fmt: skip
+        if off > OFF:
+            return [f"{name} is {off:.0%} of the person's size off"
+                    + ", and no shift that was looked for explains it" * bool(self.searched)
+                    + "; see that it filmed the same take, then calibrate it again"]  # fmt: skip
+        return []
 
-def examine(take: ViewSequence) -> Health:
-    """Look at one person's take of at least two views, joints in Human3.6M's order."""
+    def _off(self, v: int) -> float:
+        """How far the others put the joints of a camera from where it has them, of the size."""
+        off = self.left_out if len(self.names) > 2 else self.residual
+        return float(off[v] / self.size[v])
+
+
+def examine(take: ViewSequence, unit: str = "m") -> Health:
+    """Look at one person's take of at least two views, joints in Human3.6M's order.
+
+    Args:
+        unit: for which lengths of the calibration were taken, one of `UNITS`.
+    """
     sample = Sample.of([take], MOST)
     found = fit(sample)
     spots = [sample.pixels[:, v][sample.seen[:, v]] for v in range(len(sample.cameras))]
@@ -97,10 +144,18 @@ def examine(take: ViewSequence) -> Health:
         (np.percentile(spot, [1, 99], axis=0) / c.resolution).T if len(spot) else np.zeros((2, 2))
         for spot, c in zip(spots, sample.cameras)
     ]
+    left_out, late = _left_out(sample), shifts(take)
+    worst = int(np.nan_to_num(left_out).argmax())
+    far = left_out[worst] > NEAR * sample.extents[worst]
+    if (rate := other_rate(take, worst) if far else None) is not None:
+        late[worst] = 0
+    doubts = [doubt for doubt in findings([take])  # of a late camera the wider search knows more
+              if doubt.doubt != "late" or doubt.gross or not (rate or late.any())]  # fmt: skip
     return Health(
-        tuple(c.name for c in take.cameras), found.levels, _left_out(sample), shifts(take),
-        sample.seen.mean((0, 2)), np.array(reach), body_size(found.world),
-        up_of(found.world, take.cameras), tuple(findings([take])), take.joint_set,
+        tuple(c.name for c in take.cameras), found.levels, left_out, sample.extents, late,
+        reach_of(take), (worst, rate) if rate else None, sample.seen.mean((0, 2)),
+        np.array(reach), body_size(found.world), unit, up_of(found.world, take.cameras),
+        tuple(doubts), take.joint_set,
     )  # fmt: skip
 
 
@@ -120,44 +175,6 @@ def _off(camera: Camera, others: Fit, pixels: np.ndarray, counts: np.ndarray) ->
     return median(np.where(counts, off, np.nan))
 
 
-def shifts(take: ViewSequence) -> np.ndarray:
-    """(V,) frames by which each camera is late against the others; 0 where that is not clear.
-
-    Joints that move are predicted by the other cameras and looked for in the frames around. The
-    camera for which that gains most is put right first, because it spoils the others' answers.
-    With two cameras, or in a take that is too short, nothing is said.
-    """
-    T, V = take.confidence.shape[:2]
-    late = np.zeros(V, dtype=int)
-    if V < 3 or T < 3 * REACH:
-        return late
-    first = max(REACH, (T - MOST) // 2)
-    at = np.arange(first, min(first + MOST, T - REACH))
-    for _ in range(V):
-        curves = np.array([_curve(take, at, late, v) for v in range(V)])
-        gain = np.nan_to_num(curves.min(1) / curves[:, REACH], nan=1.0)
-        v = int(gain.argmin())
-        if gain[v] > CLEAR:
-            break
-        late[v] += int(curves[v].argmin()) - REACH
-    return late - int(np.median(late))
-
-
-def _curve(take: ViewSequence, at: np.ndarray, late: np.ndarray, v: int) -> np.ndarray:
-    """(2 REACH + 1,) pixels that camera v is off if it is so many frames later than thought."""
-    index = np.clip(at[:, None] + late, 0, len(take) - 1), np.arange(len(late))
-    sample = Sample(take.cameras, take.joints_2d[index].astype(float), take.confidence[index],
-                    0 * at, at)  # fmt: skip
-    others = fit(sample.without(v))
-    steps = [np.clip(at + late[v] + n, 0, len(take) - 1) for n in range(-REACH, REACH + 1)]
-    moved = np.linalg.norm(take.joints_2d[steps[-1], v] - take.joints_2d[steps[0], v], axis=-1)
-    moving = moved >= np.median(moved)
-    return np.array([
-        _off(take.cameras[v], others, take.joints_2d[t, v], moving & (take.confidence[t, v] > 0))
-        for t in steps
-    ])  # fmt: skip
-
-
 # ---------------------------------------------------------------- the body, and which way is up
 
 
@@ -172,14 +189,20 @@ def _length(world: np.ndarray, names: tuple[str, ...]) -> float:
     return sum(median(part) for part in np.linalg.norm(np.diff(joints, axis=1), axis=-1).T)
 
 
-def _size_said(body: float) -> str:
-    if 0.8 < body < 2.3:
-        return "as people do"
-    factors = {"cm": 0.01, "mm": 0.001, "m": 1.0, "feet": 0.3048, "inches": 0.0254}
-    unit = min(factors, key=lambda name: abs(np.log(max(body, 1e-9) * factors[name] / 1.6)))
-    if unit == "m":
-        return "people do not; are these the joints, and the cameras, that the files say?"
-    return f"people do not; if lengths were read as metres they are {unit}; give --unit"
+def _size_said(body: float, unit: str) -> list[str]:
+    """What to say of a body whose lengths were taken for this unit; nothing of an adult's."""
+    if ADULT < body < PEOPLE[1]:
+        return []
+    said = f"the body measures {body:.2f} m"
+    sizes = {name: body / UNITS[unit] * factor for name, factor in UNITS.items()}
+    best = min(sizes, key=lambda name: abs(np.log(max(sizes[name], 1e-9) / 1.6)))
+    if best != unit and ADULT < sizes[best] < PEOPLE[1]:
+        return [f"{said}; if lengths of the calibration are not {unit} but {best}, it measures "
+                f"{sizes[best]:.2f} m: give --unit {best}"]  # fmt: skip
+    if PEOPLE[0] < body < PEOPLE[1]:
+        return [f"{said}, as children do; if it was an adult, the calibration's unit or scale is "
+                "another: give --unit, or calibrate again"]  # fmt: skip
+    return [f"{said}, as people do not; see that joints and calibration are those of this take"]
 
 
 def up_of(world: np.ndarray, cameras: tuple[Camera, ...]) -> str:

@@ -21,6 +21,7 @@ from posebook.data.virtual import triangulated
 from posebook.footage.lifter import LIFTERS, in_space
 from posebook.footage.lifter import NETWORK as BEGIN
 from posebook.geometry.skeleton import PCK3D_JOINTS
+from posebook.lifting.consensus import Teacher
 from posebook.lifting.network import LiftingNetwork
 from posebook.lifting.prepare import build, inputs, prepare_takes
 from posebook.lifting.rows import PROFILES, VARIANTS, Variant
@@ -98,6 +99,10 @@ def learn(
                          "few to learn from; give a longer take")  # fmt: skip
     seed_everything(seed)
     model, variant = begin(weights)
+    if (take.confidence > 0).sum(1).max() < 3:
+        variant = replace(variant, teacher=Teacher(weighted=False, exchanges=False))
+        say("no joint is seen by three cameras, so nothing tells how the detector errs: its joints "
+            "count alike; a third camera would make training better")  # fmt: skip
     before = measure(take, lifted(model, take), rest) if weights else None
     views = prepare_takes([_frames(take, first)], variant, trust=DOUBTS)  # the report says them
     profile = replace(PROFILES["laptop"], steps=steps, batch=min(256, len(first)))

@@ -70,8 +70,9 @@ class Wishes:
     board: str = ""
 
     def target(self, folder: Path) -> Path:
-        """Where all is written."""
-        return self.out or folder / "posebook"
+        """Where all is written; of another person than the first in a folder of their own."""
+        out = self.out or folder / "posebook"
+        return out if self.person == 1 else out / f"person{self.person}"
 
 
 def run_rig(
@@ -83,7 +84,8 @@ def run_rig(
         ValueError, OSError: in one sentence, for what cannot be read or does not fit together.
     """
     out = wishes.target(folder)
-    for name, value in (("steps", wishes.steps), ("people", wishes.people)):
+    for name in ("steps", "people", "person"):
+        value = getattr(wishes, name)
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     if not wishes.fps >= 0:
@@ -141,7 +143,7 @@ def read_rig(folder: Path, wishes: Wishes) -> tuple[ViewSequence, Health, list[s
         refined = refine(take)
         take = replace(take, cameras=refined.cameras)
         notes.append(refined.text())
-    health = examine(take)
+    health = examine(take, calibration.unit or "m")
     if apart:
         found = [f._replace(gross=f.gross or f.doubt == "residual") for f in health.findings]
         health = replace(health, findings=tuple(found))
@@ -166,16 +168,20 @@ def _read_files(
     elif files:
         calibration = read_calibration(*files, unit=wishes.unit)
     else:
-        raise FileNotFoundError(
-            f"{folder}: no calibration; put one of {', '.join(SUFFIXES)} there, or photographs of "
-            "a board into boards/ with --board"
-        )
-    places = [p for p in entries if p.suffix in (".json", ".npz")
-              or (p.is_dir() and any(p.glob("*.json")))]  # fmt: skip
-    films = [] if places else [p for p in entries if p.suffix.lower() in videos.SUFFIXES]
+        deeper = _below(entries, lambda p: p.name.endswith(SUFFIXES))
+        remedy = (f"{deeper} holds one: give the folder that holds it and what the cameras saw"
+                  if deeper else f"put one of {', '.join(SUFFIXES)} there, or photographs of a "
+                  "board into boards/ with --board")  # fmt: skip
+        raise FileNotFoundError(f"{folder}: no calibration; {remedy}")
+    places = [p for p in entries if _holds_joints(p)]
+    films = [] if places else [p for p in entries if _is_film(p)]
+    if not places and not films and (deeper := _below(entries, _holds_joints, _is_film)):
+        raise FileNotFoundError(f"{folder}: no detections and no videos, but {deeper} holds some; "
+                                "put them beside the calibration")  # fmt: skip
     places, notes = _matched(folder, calibration.cameras, places or films)
     if films:
-        views, fps = _seen(places, calibration.cameras, wishes, wishes.target(folder))
+        out = replace(wishes, person=1).target(folder)  # the detector saw everybody
+        views, fps = _seen(places, calibration.cameras, wishes, out)
     else:
         views, fps = [read_detections(place, wishes.joints) for place in places], RATE
         if not wishes.fps:
@@ -183,6 +189,21 @@ def _read_files(
     named = [replace(view, name=c.name) for view, c in zip(views, calibration.cameras)]
     notes = [*calibration.notes, *notes]
     return calibration, aligned(named, wishes.cut), notes, wishes.fps or fps
+
+
+def _holds_joints(path: Path) -> bool:
+    return path.suffix in (".json", ".npz") or (path.is_dir() and any(path.glob("*.json")))
+
+
+def _is_film(path: Path) -> bool:
+    return path.suffix.lower() in videos.SUFFIXES
+
+
+def _below(entries: list[Path], *wanted: Callable[[Path], bool]) -> Path | None:
+    """The first folder of these, but for what was written here, that holds something wanted."""
+    folders = (p for p in entries if p.is_dir() and p.name != "posebook")
+    return next((p for p in folders if any(is_one(q) for q in p.iterdir() for is_one in wanted)),
+                None)  # fmt: skip
 
 
 def _seen(

@@ -1,10 +1,12 @@
 """Every detector's files give the same people; what is wrong is named with its remedy."""
 
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from posebook.data.recorded.pose2sim import load_pose2sim
 from posebook.footage.detections import aligned, read_detections
 from posebook.geometry.skeleton import joint_set
 
@@ -106,6 +108,24 @@ def test_the_two_sets_of_25_joints_are_told_apart(tmp_path, name):
     assert read_detections(tmp_path / "a", joints="body25").joint_set == "body25"
 
 
+def test_the_two_sets_of_17_joints_are_told_apart(tmp_path):
+    """Human3.6M's as JSON were taken for COCO's, and bodies came out folded."""
+    take = load_pose2sim()
+    ours = np.concatenate([take.joints_2d[:, 0], take.confidence[:, 0, :, None]], -1)[:, None]
+    file = results(tmp_path / "a.json", ours)
+    view = read_detections(file)
+    assert view.joint_set == "h36m17" and "joint 0 lies between 1 and 4" in view.notes[0]
+    assert read_detections(file, joints="coco17").joint_set == "coco17"
+    there = dict(zip(joint_set("h36m17").names, ours[0, 0, :, :2]))
+    same = {"LAnkle": "LFoot", "RAnkle": "RFoot"}
+    face = {"LEye": (8, -9), "REye": (-6, -9), "LEar": (18, -4), "REar": (-10, -6)}
+    for size in (1, 12):  # of the face: in one picture the man is near, and little else is seen
+        coco = [(*(there[same.get(name, name)] if name not in face else
+                   there["Nose"] + size * np.array(face[name])), 0.9)
+                for name in joint_set("coco17").names]  # fmt: skip
+        assert read_detections(results(tmp_path / "b.json", [[coco]])).joint_set == "coco17"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -124,7 +144,7 @@ def test_what_is_wrong_is_named(tmp_path, text, said):
     assert str(refused.value).startswith(str(path))
 
 
-def test_other_files_are_named(tmp_path):
+def test_other_files_are_named(tmp_path, monkeypatch):
     np.savez(tmp_path / "a.npz", joints=1)
     (tmp_path / "cut.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-30])
     (tmp_path / "a.csv").write_text("x")
@@ -134,6 +154,10 @@ def test_other_files_are_named(tmp_path):
             read_detections(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="b.csv: there are no such detections"):
         read_detections(tmp_path / "b.csv")
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "load", Mock(side_effect=PermissionError(13, "Permission denied", "a")))
+        with pytest.raises(PermissionError):  # and not: an npz holds joints_2d
+            read_detections(tmp_path / "a.npz")
     (tmp_path / "people").mkdir()
     for people in ("3", "[3]"):
         (tmp_path / "people" / "0.json").write_text(f'{{"people": {people}}}')
@@ -154,6 +178,17 @@ def test_lists_of_people_begin_and_end_where_the_other_cameras_do(tmp_path):
     b = aligned([a, b])[1]
     assert b.people.any(1).tolist() == [False, True, False]
     np.testing.assert_allclose(b.joints[1], PEOPLE[0, ..., :2])
+
+
+def test_numbers_that_run_on_from_camera_to_camera_are_taken_from_the_first(tmp_path):
+    """No frame had two cameras, and nobody was found."""
+    views = [read_detections(results(tmp_path / f"{k}.json", PEOPLE, name="", first=3 * k))
+             for k in range(3)]  # fmt: skip
+    for k, view in enumerate(aligned(views)):
+        np.testing.assert_allclose(view.joints, PEOPLE[..., :2])
+        assert f"its frames are numbered from {3 * k}, and no two cameras share" in view.notes[-1]
+    later = read_detections(results(tmp_path / "c.json", PEOPLE, name="", first=2))
+    assert [len(view) for view in aligned([views[0], later])] == [5, 5]  # they share frame 2
 
 
 def test_cameras_of_different_length_are_refused_or_cut(tmp_path):

@@ -15,12 +15,17 @@ def names_in(folder: Path, remedy: str = "") -> list[str]:
 
     Raises:
         FileNotFoundError: with the remedy, if there is none.
+        PermissionError: if it may not be read.
         ValueError: if two names differ in case only: on another machine these are one file, and
             which is read would depend on luck.
     """
     ending = f"; {remedy}" if remedy else ""
     try:
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except PermissionError:
+        raise PermissionError(
+            f"{folder} may not be read by you; change its rights, or take a copy of your own"
+        ) from None
     except OSError as problem:
         if folder.is_symlink():
             raise FileNotFoundError(

@@ -4,6 +4,7 @@
     python -m posebook check jhmdb /disk/JHMDB --sheet samples.png
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from posebook.data.official.folders import DATASETS, data_folder, module_of
@@ -30,9 +31,20 @@ def check_and_say(name: str, folder: Path | None = None, sheet: Path | None = No
         refuse_sheet(folder, sheet)
     report = module_of(name).check(folder)
     print(report)
+    if not report.found and (deeper := _one_deeper(name, folder)):
+        print(f"But {deeper} holds {name}: give that folder, or move what is in it up.")
     if sheet and not report.samples:
         print("No sheet is written: there is nothing that could be read and drawn.")
     elif sheet:
         write_sheet(report, sheet)
         print("written:", sheet)
     return report.status
+
+
+def _one_deeper(name: str, folder: Path) -> Path | None:
+    """The folder in this one in which something of the data set is found."""
+    for path in sorted(path for path in folder.iterdir() if path.is_dir()):
+        with suppress(ValueError, OSError):
+            if module_of(name).check(path).found:
+                return path
+    return None

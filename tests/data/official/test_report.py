@@ -1,6 +1,7 @@
 """The check command: where it looks, what it prints, and that it writes nothing it should not."""
 
 import os
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 from posebook.__main__ import main
 from posebook.data.fixtures import views as fixtures_3d
+from posebook.data.formats.files import names_in
 from posebook.data.official import folders
 from posebook.data.official.report import Report, write_sheet
 
@@ -178,3 +180,25 @@ def test_an_unknown_data_set_is_refused_with_the_known_ones(name, with_folder, t
     said = capsys.readouterr().err
     assert said.startswith("Cannot check: ") and said.count("\n") == 1
     assert "human36m, mpi-inf-3dhp, jhmdb, penn-action, mpii" in said
+
+
+def test_data_one_folder_deeper_are_named(tmp_path, capsys):
+    (deeper := tmp_path / "Human3.6M").mkdir()
+    fixtures_3d.write_human36m(deeper, frames=1)
+    assert main(["check", "human36m", str(tmp_path)]) == 1
+    assert f"But {deeper} holds human36m: give that folder" in capsys.readouterr().out
+
+
+def test_a_folder_that_may_not_be_read_is_not_called_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "listdir", Mock(side_effect=PermissionError(13, "Permission denied")))
+    with pytest.raises(PermissionError, match="may not be read by you; change its rights, or"):
+        names_in(tmp_path)
+
+
+def test_what_may_not_be_read_is_said_with_the_remedy(tmp_path, monkeypatch, capsys):
+    refused = PermissionError(13, "Permission denied", str(tmp_path / "Calib.toml"))
+    monkeypatch.setattr("posebook.footage.rig.run_rig", Mock(side_effect=refused))
+    assert main(["rig", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said == (f"Cannot rig: you may not read or write {tmp_path / 'Calib.toml'}; change its "
+                    "rights, or take a copy or a folder of your own.\n")  # fmt: skip
