@@ -136,7 +136,7 @@ VARIANTS: dict[str, Variant] = {
     "reflected-cf": Variant(reflected=True),
     # Since the thesis: one turn for a whole sequence (Ingwersen et al. 2025)
     "sequence-cf": Variant(consistency="sequence"),
-    # The size of the code by what a training person who was left out shows, and virtual cameras
+    # A code as long as the other view asks for (page 4.8), and virtual cameras
     "code-25-da": Variant(code=25, views="virtual"),
     # Table 4.1 where people face two ways, as in recorded studios
     "studio-baseline": replace(_DIRECT, consistency="none", headings="studio"),
