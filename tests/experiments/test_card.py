@@ -15,7 +15,6 @@ pass, and never again, and after a card's pass a process cannot be forked.
 import os
 from collections import Counter
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -27,7 +26,6 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 
 from posebook.experiments import catalogue
 from posebook.experiments.run import outcome_of
-from posebook.factorization.rows import VARIANTS
 from posebook.geometry.rotations import best_rotation
 from posebook.trained import onnx_files
 from posebook.trained.networks import ROWS, keep, load
