@@ -12,8 +12,10 @@ import pytest
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 PAGES = sorted(NOTEBOOKS.glob("*.ipynb"))
 # What reads result files, itself or through others.
-READERS = {"read_result", "read_results", "read_rows", "published", "judge", "judge_all"}
-COMMAND = re.compile(r"`(make results PROFILE=|python -m posebook (draw|results) )[^`]*`")
+READERS = {
+    "read_result", "read_results", "read_rows", "published", "in_bfloat16", "judge", "judge_all",
+}  # fmt: skip
+COMMAND = re.compile(r"`(make results PROFILE=|python -m posebook (draw|results|run) )[^`]*`")
 
 
 def names(statement: ast.stmt) -> tuple[set[str], set[str]]:

@@ -16,6 +16,7 @@ import pandas as pd
 from posebook.book.thesis import printed
 from posebook.experiments import catalogue
 from posebook.experiments.catalogue import command
+from posebook.paths import book_folder
 from posebook.results.checks import MOVED
 from posebook.results.records import PUBLISHED, read_results, read_rows
 from posebook.results.statistics import (
@@ -280,6 +281,14 @@ def predicate(word: str) -> str:
     """A verdict as the end of "that ... is ..."."""
     return {NO_DIFFERENCE: "not borne out: there is no difference that matters",
             NOT_RUN: "not tested"}.get(word, word)  # fmt: skip
+
+
+def in_bfloat16(profile: str, rows: Iterable[str]) -> tuple[pd.DataFrame, str]:
+    """The runs of some rows with `--bf16`, which are kept apart, and the line under their table."""
+    runs = read_rows(profile, rows, book_folder() / "machines" / "bf16")
+    made = made_by(runs) if len(runs) else "not run yet"
+    again = f"python -m posebook run ROW --profile {profile} --bf16 --out book/machines/bf16"
+    return runs, f"*Profile `{profile}` with `--bf16`: {made}; `{again}` computes a row.*"
 
 
 def behind(name: str, profile: str = "laptop") -> str:

@@ -9,11 +9,13 @@ import pytest
 from posebook.book import tables
 from posebook.experiments import catalogue
 from posebook.lifting.rows import EXPERIMENTS
+from posebook.paths import book_folder
 from posebook.results.checks import MOVED
-from posebook.results.records import read_results
+from posebook.results.records import read_result, read_results
 from posebook.results.statistics import Gap
 
 OURS, REPROJ = "table-3.1/trans-reproj", "table-3.1/reproj"
+SUPERVISED = "table-3.1/supervised"
 
 
 def plain(text):
@@ -250,3 +252,12 @@ def test_a_verdict_ends_a_sentence():
     assert tables.predicate("confirmed") == "confirmed"
     assert tables.predicate("no difference").startswith("not borne out")
     assert tables.predicate("not run") == "not tested"
+
+
+def test_runs_in_bfloat16_are_read_from_their_own_folder_and_say_how_to_make_them():
+    runs, line = tables.in_bfloat16("laptop", [OURS, SUPERVISED])
+    assert set(runs["variant"]) == {SUPERVISED}
+    record = read_result(book_folder() / f"machines/bf16/laptop/{SUPERVISED}--seed0.json")
+    assert record["parameters"]["card"] == ["bf16"]
+    assert "`python -m posebook run ROW --profile laptop --bf16 --out book/machines/bf16`" in line
+    assert "not run yet" in tables.in_bfloat16("laptop", [OURS])[1]
