@@ -178,7 +178,8 @@ def test_a_walk_that_was_told_before_it_began_ends_at_once(tmp_path, monkeypatch
 def test_control_c_waits_for_snakemake(tmp_path, monkeypatch):
     """It has its own, from the terminal, and ends its runs: until then the folder is theirs."""
     popen = subprocess.Popen
-    shell = ["bash", "-c", "touch began; sleep 1; touch kept"]
+    # Not at once: the key is to find this process waiting, and not still starting the shell.
+    shell = ["bash", "-c", "sleep 0.5; touch began; sleep 1; touch kept"]
     monkeypatch.setattr(subprocess, "Popen", lambda *_, cwd, env: popen(shell))
     monkeypatch.chdir(tmp_path)
 
